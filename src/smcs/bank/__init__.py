@@ -1,0 +1,1 @@
+"""The question bank: its arrays, its store, and evaluating LLMs on it."""

@@ -1,0 +1,168 @@
+"""Every error that smcs raises on purpose.
+
+The message is one or two sentences: what went wrong, with which value, and what to do about it. It never holds a
+secret, and it is fit to be shown to a user as it stands.
+
+::
+
+    SmcsError
+    ├── UsageError               the caller's input cannot be used (exit status 2)
+    │   ├── ConfigError          pool file, preset or setting
+    │   ├── UnknownNameError     a name that no plug-in has (backend, grader, strategy, ...)
+    │   └── QuestionError        empty question, malformed questions file
+    ├── BankError                the question bank cannot be read or written
+    │   ├── BankFormatError      not a bank, or one of another format version
+    │   └── EmbedderMismatchError  the bank was made by another embedder
+    ├── WeightsError             a local LLM's weights cannot be had
+    │   ├── ChecksumError        what was downloaded is not what was named
+    │   └── DiskFullError
+    ├── NoAnswerError            the pool gave no answer; carries the trace of what was tried
+    └── CallError                one call to an LLM or embedder failed
+        ├── ConnectionFailedError  no connection, or it broke
+        ├── CallTimeoutError     no answer in time
+        ├── RateLimitError       refused for now (HTTP 429, or 503 with Retry-After)
+        ├── ServerError          the endpoint failed (HTTP 5xx)
+        ├── AuthenticationError  key missing, wrong or without permission (HTTP 401, 403)
+        ├── BadRequestError      the endpoint refuses this request (other HTTP 4xx)
+        ├── ContextLengthError   the prompt does not fit the LLM's context
+        ├── MalformedResponseError  broken JSON, no choice, nothing generated
+        └── LogprobsUnavailableError  log-probabilities were needed and are not given
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from smcs.types import Trace
+
+
+class SmcsError(Exception):
+    """Base of all errors of this package."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(SmcsError):
+    """The caller's input cannot be used."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class ConfigError(UsageError):
+    """A pool file, preset or setting is wrong."""
+
+
+class UnknownNameError(UsageError):
+    """No plug-in has this name."""
+
+
+class QuestionError(UsageError):
+    """A question, or a file of questions, cannot be used."""
+
+
+class BankError(SmcsError):
+    """The question bank cannot be read or written."""
+
+
+class BankFormatError(BankError):
+    """The file is not a question bank, or one of another format version."""
+
+
+class EmbedderMismatchError(BankError):
+    """The bank's embeddings were made by another embedder than the one at hand."""
+
+
+class WeightsError(SmcsError):
+    """The weights of a local LLM or embedder cannot be had."""
+
+
+class ChecksumError(WeightsError):
+    """A downloaded file is not the one that was named."""
+
+
+class DiskFullError(WeightsError):
+    """There is no room for the weights."""
+
+
+class NoAnswerError(SmcsError):
+    """The pool gave no answer: every reference, or every aggregation, failed.
+
+    Attributes:
+        trace: what was tried, with the failure of each call; None where nothing was.
+    """
+
+    def __init__(self, message: str, trace: Trace | None = None) -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class CallError(SmcsError):
+    """One call to an LLM or an embedder failed.
+
+    Attributes:
+        retryable: whether the same call may succeed later.
+        retry_after: seconds the endpoint asked to wait, if it did.
+        status: HTTP status, if there was one.
+        attempts: how often the call was tried; set by the pool when it gives up.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.attempts = 1
+
+    @property
+    def kind(self) -> str:
+        """Short name for traces and tables, such as ``rate_limit``."""
+        name = type(self).__name__.removesuffix("Error")
+        return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class ConnectionFailedError(CallError):
+    """No connection to the endpoint, or it broke before the answer was complete."""
+
+    retryable = True
+
+
+class CallTimeoutError(CallError):
+    """No answer within the LLM's time limit."""
+
+    retryable = True
+
+
+class RateLimitError(CallError):
+    """The endpoint refuses the call for now."""
+
+    retryable = True
+
+
+class ServerError(CallError):
+    """The endpoint failed."""
+
+    retryable = True
+
+
+class AuthenticationError(CallError):
+    """The key is missing, wrong, or not allowed to do this."""
+
+
+class BadRequestError(CallError):
+    """The endpoint refuses this request, and would refuse it again."""
+
+
+class ContextLengthError(CallError):
+    """The prompt does not fit the LLM's context."""
+
+
+class MalformedResponseError(CallError):
+    """The endpoint answered with something that is not a completion."""
+
+    retryable = True
+
+
+class LogprobsUnavailableError(CallError):
+    """The token log-probabilities that perplexity needs are not given by this LLM."""
