@@ -98,6 +98,8 @@ class SMCSSettings(Settings):
         ppl_score: ``linear`` is 1 - PPL, the paper's; ``inverse`` is 1 / PPL, bounded.
         aggregator: name of the aggregating LLM; by default the one with the best instruction following in the bank.
         aggregators: other aggregators by benchmark: used where most of the support set, by similarity, is of it.
+        reference_prompt: system prompt of the referencers instead of the package's.
+        aggregator_prompt: instruction to the aggregator instead of the package's.
         sampling: sampling settings of references.
         aggregation_sampling: what differs from `sampling` in aggregations.
     """
@@ -111,7 +113,9 @@ class SMCSSettings(Settings):
     ppl_score: Literal["linear", "inverse"] = "linear"
     aggregator: str | None = None
     aggregators: dict[str, str] = Field(default_factory=dict)
-    sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_tokens=8192, presence_penalty=1.05)
+    reference_prompt: str | None = None
+    aggregator_prompt: str | None = None
+    sampling: SamplingSettings = SamplingSettings()
     aggregation_sampling: SamplingSettings = SamplingSettings()
 
     @model_validator(mode="after")
