@@ -264,6 +264,7 @@ class Trace:
         fallbacks: LLMs whose prior is not from the support set, with what stood in for it.
         notes: what differed from the plan, in words: a referencer that was replaced, a reference that was cut.
         winner: index in `aggregations`; None where there is none.
+        seconds: what each step took: retrieve, collect and explore (together), exploit.
     """
 
     embedder: str
@@ -277,6 +278,7 @@ class Trace:
     aggregations: tuple[Aggregation, ...] = ()
     winner: int | None = None
     notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,7 @@ def trace_to_dict(trace: Trace) -> dict[str, Any]:
         ],
         "winner": trace.winner,
         "notes": list(trace.notes),
+        "seconds": dict(trace.seconds),
     }
 
 

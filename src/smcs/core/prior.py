@@ -38,11 +38,12 @@ def cosine_similarity(bank_embeddings: NDArray[Any], question_embedding: NDArray
     product = (bank @ question.astype(bank.dtype)).astype(np.float64)
     lengths = np.sqrt(np.einsum("nd,nd->n", bank, bank, dtype=np.float64)) * np.linalg.norm(question.astype(np.float64))
     cosine = np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
-    return np.clip(cosine, 0.0, 1.0)
+    clipped: FloatArray = np.clip(cosine, 0.0, 1.0)
+    return clipped
 
 
 def support_set(similarity: NDArray[Any], n_base: int, gamma: float) -> IntArray:
-    """The bank questions that speak for a question: all ``gamma`` times as similar as the n_base-th, or more [Equation 3].
+    """The bank questions that speak for a question: as similar as gamma times the n_base-th, or more [Equation 3].
 
     Args:
         similarity: array of shape (N,) in [0, 1].
@@ -93,9 +94,10 @@ def prior_scores(
     # Summed row by row and not as a matrix product, whose rounding depends on the row: equal LLMs must tie exactly.
     successes = ((correct & seen)[:, support] * s).sum(axis=1)
     covered = (seen[:, support] * s).sum(axis=1)
-    rate = np.divide(successes, covered, out=whole_bank_accuracy(correct, seen, fill="mean"), where=covered > 0)
+    rate = whole_bank_accuracy(correct, seen, fill="mean")
+    np.divide(successes, covered, out=rate, where=covered > 0)
     # Multiplying by total/covered only where needed keeps the fully observed case bit-equal to the printed sum.
-    return np.where(seen[:, support].all(axis=1), successes, rate * total)
+    return np.asarray(np.where(seen[:, support].all(axis=1), successes, rate * total))
 
 
 def prior_fallbacks(similarity: NDArray[Any], support: NDArray[Any], observed: NDArray[Any]) -> list[str | None]:
@@ -108,8 +110,8 @@ def prior_fallbacks(similarity: NDArray[Any], support: NDArray[Any], observed: N
     """
     seen = np.asarray(observed, dtype=bool)
     s = np.asarray(similarity, dtype=np.float64)[support]
-    on_support = seen[:, support].all(axis=1) | (seen[:, support] @ s > 0)
-    anywhere = seen.any(axis=1)
+    on_support = np.atleast_1d(seen[:, support].all(axis=1) | ((seen[:, support] * s).sum(axis=1) > 0))
+    anywhere = np.atleast_1d(seen.any(axis=1))
     return [
         None if near else "bank accuracy" if far else "pool mean"
         for near, far in zip(on_support, anywhere, strict=True)
@@ -131,10 +133,9 @@ def whole_bank_accuracy(
     """
     correct, seen = _capability(capability, observed)
     n = seen.sum(axis=1)
-    accuracy = np.divide((correct & seen).sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
+    accuracy: FloatArray = np.divide((correct & seen).sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
     if fill == "mean":
-        mean = float(accuracy[n > 0].mean()) if (n > 0).any() else 0.0
-        accuracy = np.where(n > 0, accuracy, mean)
+        accuracy[n == 0] = float(accuracy[n > 0].mean()) if (n > 0).any() else 0.0
     return accuracy
 
 

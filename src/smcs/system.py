@@ -1,0 +1,205 @@
+"""The whole system from its settings: what the command line, the server and a program of yours use.
+
+::
+
+    import smcs
+
+    answer = smcs.ask("Which planet has the most moons?")      # from any ordinary program
+
+    async with await smcs.System.open(pool="pool.toml", bank="my.bank") as system:
+        answer = await system.ask("Which planet has the most moons?", seed=1)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from smcs import config, registry
+from smcs.bank import QuestionBank, load_bank
+from smcs.config import EmbedderSettings, LLMSettings, PoolConfig, SMCSSettings
+from smcs.errors import ConfigError, QuestionError
+from smcs.pool import Pool
+from smcs.protocols import LLM, BuildContext, Embedder, Observer
+from smcs.strategies.smcs import SMCS
+from smcs.types import Answer, Event, Message, Question
+from smcs.weights import cache_dir
+
+
+def starter_pool() -> Path:
+    """The pool file that ships with the package: small LLMs that run in process on a CPU."""
+    return Path(str(files("smcs") / "data" / "local.toml"))
+
+
+def starter_bank() -> Path:
+    """The question bank that ships with the package, with the starter pool's graded responses."""
+    return Path(str(files("smcs") / "data" / "starter.bank"))
+
+
+def load_pool(path: Path | str | None = None) -> PoolConfig:
+    """Read and check a pool file; the starter pool where none is named.
+
+    Raises:
+        UsageError: what is wrong in it, and where.
+    """
+    return config.load_pool(Path(path) if path else starter_pool(), _llm_settings, _embedder_settings)
+
+
+def build_pool(pool: PoolConfig, observe: Observer = lambda _: None) -> Pool:
+    """The LLMs of a pool file, ready to be called. Loads and connects nothing yet."""
+
+    def create(settings: LLMSettings, context: BuildContext) -> LLM:
+        llm: LLM = registry.find("llms", settings.backend).create(settings, context)
+        return llm
+
+    return Pool.build(pool, _context(pool, observe), create)
+
+
+def build_embedder(pool: PoolConfig | None = None, observe: Observer = lambda _: None) -> Embedder:
+    """The pool file's embedder, or the default one that works offline. Loads and connects nothing yet."""
+    settings = pool.embedder if pool and pool.embedder else _embedder_settings("minilm")(backend="minilm")
+    embedder: Embedder = registry.find("embedders", settings.backend).create(settings, _context(pool, observe))
+    return embedder
+
+
+class System:
+    """A pool, a question bank and an embedder, asked as if they were one LLM. Open it with `System.open`."""
+
+    def __init__(self, pool: Pool, bank: QuestionBank, embedder: Embedder, settings: SMCSSettings) -> None:
+        self.pool = pool
+        self.bank = bank
+        self.embedder = embedder
+        self.settings = settings
+        self._strategy = SMCS(pool, bank, embedder, settings)
+
+    @classmethod
+    async def open(
+        cls,
+        pool: PoolConfig | Path | str | None = None,
+        bank: QuestionBank | Path | str | None = None,
+        *,
+        preset: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        observe: Observer = lambda _: None,
+    ) -> Self:
+        """Build the system and check that its parts fit together.
+
+        Args:
+            pool: a pool file or its content; the starter pool by default.
+            bank: a question bank or its path; the starter bank by default.
+            preset: ``paper`` or ``local``; by default ``local`` for the starter pool, else ``paper``.
+            settings: overrides of the preset and of the pool file's ``[smcs]``, by the names of `SMCSSettings`.
+            observe: told of downloads.
+
+        Raises:
+            UsageError: a name, key or value is wrong.
+            BankError: the bank cannot be read, or was made by another embedder.
+            WeightsError: the embedder's weights cannot be had.
+        """
+        pool_config = pool if isinstance(pool, PoolConfig) else load_pool(pool)
+        method = config.method_settings(preset or ("paper" if pool else "local"), pool_config.smcs, settings or {})
+        loaded = bank if isinstance(bank, QuestionBank) else await asyncio.to_thread(load_bank, bank or starter_bank())
+        built = build_pool(pool_config, observe)
+        embedder = build_embedder(pool_config, observe)
+        try:
+            loaded.require_embedder(await embedder.start())
+            return cls(built, loaded, embedder, method)
+        except BaseException:
+            await embedder.aclose()
+            await built.aclose()
+            raise
+
+    async def ask(
+        self,
+        question: str | Question,
+        *,
+        seed: int = 0,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+    ) -> Answer:
+        """Ask the pool one question.
+
+        Args:
+            question: the question, or its text.
+            seed: source of all randomness; the same seed, pool and calls give the same answer.
+            system: system prompt that goes with the question.
+            history: earlier turns of the conversation.
+            observe: told of each step as it happens (see `smcs.types.Event`).
+
+        Raises:
+            QuestionError: the question is empty, or longer than every LLM's context.
+            NoAnswerError: every reference or every aggregation failed; holds the trace.
+        """
+        asked = question if isinstance(question, Question) else Question(question.strip(), system=system)
+        if not asked.text.strip():
+            raise QuestionError("the question is empty")
+        return await self._strategy.answer(asked, seed=seed, history=history, observe=observe)
+
+    async def aclose(self) -> None:
+        """Free the LLMs and the embedder."""
+        await self.embedder.aclose()
+        await self.pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def ask(
+    question: str | Question,
+    *,
+    pool: PoolConfig | Path | str | None = None,
+    bank: QuestionBank | Path | str | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    system: str | None = None,
+    observe: Observer = lambda _: None,
+) -> Answer:
+    """Ask a pool one question and wait for the answer; for programs that are not async.
+
+    Opens the system and closes it again; to ask more than once, keep a `System` open. The arguments are those of
+    `System.open` and `System.ask`.
+
+    Raises:
+        SmcsError: see there.
+        ConfigError: called from a running event loop.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise ConfigError("smcs.ask cannot be called from a running event loop; use: await system.ask(...)")
+
+    async def run() -> Answer:
+        async with await System.open(pool, bank, preset=preset, settings=settings, observe=observe) as opened:
+            return await opened.ask(question, seed=seed, system=system, observe=observe)
+
+    return asyncio.run(run())
+
+
+def _llm_settings(backend: str) -> type[LLMSettings]:
+    found: type[LLMSettings] = registry.find("llms", backend).Settings
+    return found
+
+
+def _embedder_settings(backend: str) -> type[EmbedderSettings]:
+    found: type[EmbedderSettings] = registry.find("embedders", backend).Settings
+    return found
+
+
+def _context(pool: PoolConfig | None, observe: Observer) -> BuildContext:
+    return BuildContext(cache_dir=cache_dir(), observe=observe, base_dir=pool.base_dir if pool else Path())
+
+
+__all__ = ["Event", "System", "ask", "build_embedder", "build_pool", "load_pool", "starter_bank", "starter_pool"]
