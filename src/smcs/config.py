@@ -187,7 +187,7 @@ def method_settings(preset: str, *overrides: Mapping[str, Any], source: str = "s
         raise ConfigError(f"unknown preset {preset!r}{did_you_mean(preset, sorted(PRESETS))}")
     merged: dict[str, Any] = {}
     for layer in (PRESETS[preset], *overrides):
-        merged = _merge(merged, {("ppl_weight" if k == "lambda" else k): v for k, v in layer.items()})
+        merged = merge(merged, {("ppl_weight" if k == "lambda" else k): v for k, v in layer.items()})
     return validate(SMCSSettings, merged, source)
 
 
@@ -318,9 +318,10 @@ def secret(variable: str | None, owner: str) -> str | None:
     return value
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others over them; nested tables are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged

@@ -48,6 +48,7 @@ def test_oca_and_mca() -> None:
 
 def test_accuracy_with_error() -> None:
     accuracy, error = accuracy_with_error(np.array([1, 1, 0, 0]))
-    assert (accuracy, error) == (0.5, pytest.approx(np.sqrt(1 / 3) / 2))
+    assert accuracy == 0.5
+    assert error == pytest.approx(np.sqrt(1 / 3) / 2)
     assert np.isnan(accuracy_with_error(np.array([]))[0])
     assert np.isnan(accuracy_with_error(np.array([1.0]))[1])
