@@ -111,6 +111,6 @@ def _cost(answer: Answer) -> str:
     cost = "price unknown" if usage.cost_usd is None else f"{usage.cost_usd:.6f} USD"
     steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in answer.trace.seconds.items())
     return (
-        f"{usage.calls} calls, {usage.prompt_tokens} prompt tokens, {usage.completion_tokens} generated tokens, {cost}, "
-        f"{answer.seconds:.1f} s ({steps}), seed {answer.seed}"
+        f"{usage.calls} calls, {usage.prompt_tokens} prompt tokens, {usage.completion_tokens} generated tokens, "
+        f"{cost}, {answer.seconds:.1f} s ({steps}), seed {answer.seed}"
     )
