@@ -101,7 +101,9 @@ class System:
             WeightsError: the embedder's weights cannot be had.
         """
         pool_config = pool if isinstance(pool, PoolConfig) else load_pool(pool)
-        method = config.method_settings(preset or ("paper" if pool else "local"), pool_config.smcs, settings or {})
+        chosen = preset or ("paper" if pool else "local")
+        config.method_settings(chosen, pool_config.smcs, source=f"{pool_config.path or 'pool'}: [smcs]")
+        method = config.method_settings(chosen, pool_config.smcs, settings or {})
         loaded = bank if isinstance(bank, QuestionBank) else await asyncio.to_thread(load_bank, bank or starter_bank())
         built = build_pool(pool_config, observe)
         embedder = build_embedder(pool_config, observe)
