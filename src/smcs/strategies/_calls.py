@@ -1,8 +1,7 @@
-"""Calls to the pool as a strategy makes them: fitted to the LLM's context, seeded, and reported while they run."""
+"""Calls to the pool as a strategy makes them: seeded, and reported while they run."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from collections.abc import Sequence
@@ -60,24 +59,18 @@ class Reporter:
 
 
 async def sample(
-    llm: PooledLLM,
-    messages: Sequence[Message],
-    sampling: Sampling,
-    reporter: Reporter,
-    *,
-    prompt_tokens: int | None = None,
+    llm: PooledLLM, messages: Sequence[Message], sampling: Sampling, reporter: Reporter, *, keep_system: bool = False
 ) -> list[Completion | Failure]:
     """Ask one LLM for as many samples as the reporter has indices, and report how it goes.
 
     Args:
-        prompt_tokens: length of the prompt, where it has been counted already.
+        keep_system: the system message holds more than instructions, so the LLM's own does not take its place.
     """
     reporter.state("waiting")
-    counted = prompt_tokens if prompt_tokens is not None else await llm.count_tokens(messages)
-    request = Request(tuple(messages), fitted(sampling, llm, counted), n=len(reporter.indices))
+    request = Request(tuple(messages), sampling, n=len(reporter.indices))
     try:
-        results = await llm.complete(request, reporter.progress())
-    except SmcsError as error:  # it could not be made ready: one LLM less, not the end of the answer
+        results = await llm.complete(request, reporter.progress(), keep_system=keep_system)
+    except SmcsError as error:  # its settings cannot be used: one LLM less, not the end of the answer
         seconds = time.monotonic() - reporter.since
         results = [Failure(llm.name, "not_ready", str(error), seconds=seconds)] * request.n
     for index, result in zip(reporter.indices, results, strict=True):
@@ -89,12 +82,3 @@ def fits(llm: PooledLLM, prompt_tokens: int) -> bool:
     """Whether a prompt of this length leaves the LLM room for an answer."""
     context = llm.info.context_length
     return context is None or prompt_tokens + LEAST_ANSWER_TOKENS <= context
-
-
-def fitted(sampling: Sampling, llm: PooledLLM, prompt_tokens: int) -> Sampling:
-    """The sampling settings with `max_tokens` cut to what the context leaves: some endpoints refuse more."""
-    context = llm.info.context_length
-    limit = llm.settings.sampling.max_tokens or sampling.max_tokens
-    if context is None or limit is None or prompt_tokens + limit <= context:
-        return sampling
-    return dataclasses.replace(sampling, max_tokens=max(context - prompt_tokens, 1))

@@ -130,11 +130,11 @@ class _Run:
             return [(i, Aggregation(subset, failure=failure, sample_index=s)) for s, i in enumerate(indices)]
         reporter = Reporter(self._observe, "aggregation", indices, aggregator.name, time.monotonic())
         sampling = self._aggregation_sampling(subset)
-        seen, messages, prompt_tokens = await self._prompt(aggregator, present, sampling)
+        seen, messages = await self._prompt(aggregator, present, sampling)
         results: Sequence[Completion | Failure]
         if seen:
             try:
-                results = await sample(aggregator, messages, sampling, reporter, prompt_tokens=prompt_tokens)
+                results = await sample(aggregator, messages, sampling, reporter, keep_system=True)
             except asyncio.CancelledError:
                 reporter.state("cancelled")
                 raise
@@ -163,8 +163,8 @@ class _Run:
 
     async def _prompt(
         self, aggregator: PooledLLM, present: Sequence[tuple[str, Completion]], sampling: Sampling
-    ) -> tuple[tuple[str, ...], tuple[Message, ...], int]:
-        """The aggregation prompt with the references that fit, whose they are, and its length in tokens."""
+    ) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+        """The aggregation prompt with the references that fit, and whose they are: nobody's where none fits."""
         texts = [self._reference_text(name, completion) for name, completion in present]
 
         def messages(references: Sequence[str]) -> tuple[Message, ...]:
@@ -173,11 +173,11 @@ class _Run:
             )
 
         async def count(references: Sequence[str]) -> int:
-            return await aggregator.count_tokens(messages(references))
+            return await aggregator.count_tokens(messages(references), keep_system=True)
 
         context = aggregator.info.context_length
         if context is None:
-            return tuple(name for name, _ in present), messages(texts), 0
+            return tuple(name for name, _ in present), messages(texts)
         wanted = aggregator.settings.sampling.max_tokens or sampling.max_tokens or LEAST_ANSWER_TOKENS
         # References are cut before the answer is, but for an answer's share of at most half of the context.
         room = context - min(wanted, context // 2)
@@ -189,9 +189,9 @@ class _Run:
                     f"{name}'s reference is {how} an aggregation: {aggregator.name}'s context is {context} tokens"
                 )
         if not fits(aggregator, tokens):
-            return (), (), tokens
+            return (), ()
         seen = tuple(name for (name, _), text in zip(present, kept, strict=True) if text is not None)
-        return seen, messages([text for text in kept if text is not None]), tokens
+        return seen, messages([text for text in kept if text is not None])
 
     def _reference_text(self, name: str, completion: Completion) -> str:
         text = completion.text

@@ -266,7 +266,8 @@ def _why_no_answer(trace: Trace) -> str:
 
 def _usage(trace: Trace, pool: Pool) -> TotalUsage:
     """What all calls of a trace took. Samples of one request count as one call, and its prompt once."""
-    completions = [r.completion for r in (*trace.referencers, *trace.aggregations) if r.completion]
+    made = [*(r.completion for r in trace.referencers), *(a.completion for a in trace.aggregations)]
+    completions = [completion for completion in made if completion]
     costs = [c.cost_usd for c in completions]
     together = pool[trace.aggregator].info.multiple_samples
     requests = {a.subset if together else i for i, a in enumerate(trace.aggregations) if a.completion or a.seen}
