@@ -1,1 +1,8 @@
 """The pool: every LLM behind one place for limits, retries, failures and cost."""
+
+from smcs.pool.calling import PooledLLM
+from smcs.pool.check import LLMCheck
+from smcs.pool.outcomes import Result, failure_of
+from smcs.pool.pool import Pool
+
+__all__ = ["LLMCheck", "Pool", "PooledLLM", "Result", "failure_of"]

@@ -1,0 +1,77 @@
+"""Whether an LLM can be reached, and what it gives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from smcs.errors import CallError, ContextLengthError, SmcsError
+from smcs.pool.calling import PooledLLM
+from smcs.types import Completion, Message, Request, Sampling
+
+_MESSAGES = (Message("user", "Reply with the one word: ready"),)
+_MAX_TOKENS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LLMCheck:
+    """What a small real call to an LLM showed.
+
+    Attributes:
+        name: of the LLM in the pool.
+        ok: whether it answered.
+        seconds: that the call took, loading included.
+        logprobs: whether it gave token log-probabilities.
+        samples: whether several samples of one prompt came from one request.
+        message: one sentence for people: what it gives, or what is wrong.
+    """
+
+    name: str
+    ok: bool
+    seconds: float
+    logprobs: bool
+    samples: bool
+    message: str
+
+
+async def check_llm(llm: PooledLLM, *, timeout_s: float = 60.0) -> LLMCheck:
+    """Make a small real call, and a plainer one where it is refused: without log-probabilities, of one sample.
+
+    Args:
+        llm: whom to call.
+        timeout_s: most seconds for each call; loading is not included.
+    """
+    begin = time.perf_counter()
+    n = 2 if llm.info.multiple_samples else 1
+    wants = llm.info.logprobs is not False
+    try:
+        try:
+            completions = await llm.once(_request(llm, n, logprobs=wants), timeout_s=timeout_s)
+        except CallError as error:
+            if error.retryable or isinstance(error, ContextLengthError) or error.status in {401, 403, 404}:
+                raise
+            completions = await llm.once(_request(llm, 1, logprobs=False), timeout_s=timeout_s)
+    except SmcsError as error:
+        return LLMCheck(llm.name, False, time.perf_counter() - begin, False, False, str(error))
+    return _judged(llm, completions, time.perf_counter() - begin)
+
+
+def _request(llm: PooledLLM, n: int, *, logprobs: bool) -> Request:
+    sampling = Sampling(max_tokens=_MAX_TOKENS, logprobs=logprobs, extra=llm.settings.sampling.extra)
+    return Request(_MESSAGES, sampling, n)
+
+
+def _judged(llm: PooledLLM, completions: object, seconds: float) -> LLMCheck:
+    given = [c for c in completions if isinstance(c, Completion)] if isinstance(completions, list | tuple) else []
+    if not given:
+        return LLMCheck(llm.name, False, seconds, False, False, "it answered without a completion")
+    logprobs = all(c.token_logprobs is not None for c in given)
+    samples = len(given) > 1
+    parts = ["it answers"]
+    if not logprobs:
+        parts.append("gives no log-probabilities, so it cannot be the aggregator unless lambda = 0")
+    if llm.info.multiple_samples and not samples:
+        parts.append("gives one sample a request, so several are several requests (multiple_samples = false says so)")
+    return LLMCheck(
+        llm.name, True, seconds, logprobs, samples, ", but ".join(parts[:2]) + "".join(f", and {p}" for p in parts[2:])
+    )
