@@ -15,12 +15,15 @@ IntArray: TypeAlias = NDArray[np.intp]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 
-def cosine_similarity(bank_embeddings: NDArray[Any], question_embedding: NDArray[Any]) -> FloatArray:
+def cosine_similarity(
+    bank_embeddings: NDArray[Any], question_embedding: NDArray[Any], *, normalised: bool = False
+) -> FloatArray:
     """Similarity of a question to each bank question, ``clip(E e, 0, 1)`` [Equation 2].
 
     Args:
         bank_embeddings: array of shape (N, d), of any length per row; a row of zeros is similar to nothing.
         question_embedding: array of shape (d,).
+        normalised: every bank row is known to have length 1; saves reading the bank a second time.
 
     Returns:
         Array of shape (N,) in [0, 1]: negative cosines count as 0, as the paper states the range.
@@ -36,7 +39,8 @@ def cosine_similarity(bank_embeddings: NDArray[Any], question_embedding: NDArray
         raise ValueError(f"shapes {bank.shape} and {question.shape} do not fit (N, d) and (d,)")
     # The one product over the whole bank runs in the embeddings' own precision, which is what memory bandwidth allows.
     product = (bank @ question.astype(bank.dtype)).astype(np.float64)
-    lengths = np.sqrt(np.einsum("nd,nd->n", bank, bank, dtype=np.float64)) * np.linalg.norm(question.astype(np.float64))
+    rows = 1.0 if normalised else np.sqrt(np.einsum("nd,nd->n", bank, bank, dtype=np.float64))
+    lengths = np.broadcast_to(rows * np.linalg.norm(question.astype(np.float64)), product.shape)
     cosine = np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
     clipped: FloatArray = np.clip(cosine, 0.0, 1.0)
     return clipped
@@ -92,12 +96,15 @@ def prior_scores(
     s = np.asarray(similarity, dtype=np.float64)[support]
     total = s.sum()
     # Summed row by row and not as a matrix product, whose rounding depends on the row: equal LLMs must tie exactly.
-    successes = ((correct & seen)[:, support] * s).sum(axis=1)
-    covered = (seen[:, support] * s).sum(axis=1)
+    near = seen[:, support]
+    successes: FloatArray = ((correct[:, support] & near) * s).sum(axis=1)
+    if near.all():
+        return successes
+    covered = (near * s).sum(axis=1)
     rate = whole_bank_accuracy(correct, seen, fill="mean")
     np.divide(successes, covered, out=rate, where=covered > 0)
     # Multiplying by total/covered only where needed keeps the fully observed case bit-equal to the printed sum.
-    return np.asarray(np.where(seen[:, support].all(axis=1), successes, rate * total))
+    return np.asarray(np.where(near.all(axis=1), successes, rate * total))
 
 
 def prior_fallbacks(similarity: NDArray[Any], support: NDArray[Any], observed: NDArray[Any]) -> list[str | None]:

@@ -123,7 +123,7 @@ class SMCS:
     async def _retrieve(self, question: Question) -> _Retrieval:
         """Similar questions of the bank, and each LLM's prior by them [Equations 2-4]."""
         embedding = (await self._embedder.embed([question.text], "query"))[0]
-        similarity = priors.cosine_similarity(self._bank.embeddings, embedding)
+        similarity = priors.cosine_similarity(self._bank.embeddings, embedding, normalised=True)
         support = priors.support_set(similarity, self._settings.n_base, self._settings.gamma)
         prior = priors.prior_scores(self._bank.capability, similarity, support, self._bank.observed)
         fallbacks = priors.prior_fallbacks(similarity, support, self._bank.observed)
