@@ -1,0 +1,1 @@
+"""What tests and load measurements of a program that uses smcs need: a simulated endpoint (`smcs.testing.endpoint`)."""
