@@ -177,8 +177,8 @@ def syllogism(wanted: str) -> Callable[[Entry], Draft | None]:
         parts = [meta["premise1"], meta["premise2"], meta["conclusion"]]
         if entry["answer"] != wanted or any(follows(parts, empty=e) != (wanted == "Yes") for e in (True, False)):
             return None
-        text = f"{parts[0]}. {parts[1]}. Does it follow that {parts[2][0].lower()}{parts[2][1:]}? Answer Yes or No."
-        return Draft(text, wanted, "exact")
+        text = f"{parts[0]}. {parts[1]}. Does it follow that {parts[2][0].lower()}{parts[2][1:]}?"
+        return Draft(text, wanted, "choice", ("Yes", "No") if wanted == "Yes" else ("No", "Yes"))
 
     return write
 
@@ -198,7 +198,7 @@ def knights(entry: Entry) -> Draft | None:
     if any(repeats_a_person(s) for s in meta["statements"]):
         return None
     text = str(entry["question"]).split(" So who is ")[0]
-    text = re.sub(r"(?i)(hero)s\b", r"\1es", text).replace(", and ", " and ", 1)
+    text = re.sub(r"(?i)(hero)s\b", r"\1es", text).replace(", and ", " and ", 2)
     return Draft(f"{text} Who is what?", options[0], "choice", tuple(options))
 
 
