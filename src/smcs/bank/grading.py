@@ -1,0 +1,221 @@
+"""Grading in processes of their own: beside generation, never in its way, and safe from a grader that hangs or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from smcs import registry
+from smcs.errors import SmcsError
+from smcs.protocols import Grader
+from smcs.types import Grade, Question
+
+TIME_LIMIT_S = 300.0
+"""Longest that one grade may take, unless the grader has a `time_limit_s` of its own."""
+_BATCH = 32
+_LONGEST_LINE = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class ToGrade:
+    """A response that waits for its grade; `tag` is the caller's own."""
+
+    tag: Any
+    text: str
+    question: Question
+
+
+@dataclass(slots=True)
+class Graders:
+    """The graders by name, each looked up once."""
+
+    _found: dict[str, Grader] = field(default_factory=dict)
+
+    def get(self, name: str) -> Grader:
+        """The grader of this name.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        if name not in self._found:
+            self._found[name] = registry.find("graders", name).create()
+        return self._found[name]
+
+    def version(self, name: str) -> str | None:
+        """Its version; None where there is no such grader."""
+        try:
+            return self.get(name).version
+        except SmcsError:
+            return None
+
+
+class GradingPool:
+    """Grades responses in child processes. An async context manager; leaving it ends the processes.
+
+    Args:
+        graded: told of each grade, in the event loop.
+        workers: number of processes; they start when there is something to grade.
+        time_limit_s: longest that one grade may take; by default the grader's own, or `TIME_LIMIT_S`.
+    """
+
+    def __init__(
+        self, graded: Callable[[ToGrade, Grade], None], *, workers: int | None = None, time_limit_s: float | None = None
+    ) -> None:
+        self._graded = graded
+        self._workers = workers or max(1, (os.cpu_count() or 2) // 2)
+        self._time_limit_s = time_limit_s
+        self._graders = Graders()
+        self._queue: asyncio.Queue[ToGrade] = asyncio.Queue()
+        self._taken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def put(self, item: ToGrade) -> None:
+        """Have a response graded."""
+        self._queue.put_nowait(item)
+
+    @property
+    def waiting(self) -> int:
+        """Number of responses that no process has taken yet."""
+        return self._queue.qsize()
+
+    async def room(self, most: int) -> None:
+        """Wait until no more than `most` responses are waiting."""
+        while self.waiting > most:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def join(self) -> None:
+        """Wait until all is graded.
+
+        Raises:
+            OSError: no process can be started.
+        """
+        done = asyncio.create_task(self._queue.join())
+        try:
+            await asyncio.wait([done, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in self._tasks:
+                if task.done():
+                    task.result()
+        finally:
+            done.cancel()
+
+    async def _work(self) -> None:
+        child: _Child | None = None
+        try:
+            while True:
+                batch = [await self._queue.get()]
+                while len(batch) < _BATCH and not self._queue.empty():
+                    batch.append(self._queue.get_nowait())
+                self._taken.set()
+                while batch:
+                    child = child or await _Child.start()
+                    graded, alive = await self._grade(child, batch)
+                    batch = batch[graded:]
+                    if not alive:
+                        await child.end()
+                        child = None
+        finally:
+            if child is not None:
+                await child.end()
+
+    async def _grade(self, child: _Child, batch: list[ToGrade]) -> tuple[int, bool]:
+        """Grade a batch in one child: how many were graded, and whether the child can go on."""
+        child.send(batch)
+        for done, item in enumerate(batch):
+            limit = self._limit(item.question.grader)
+            try:
+                async with asyncio.timeout(limit):
+                    grade = await child.receive()
+            except TimeoutError:
+                self._tell(item, Grade(None, reason=f"the grader took longer than {limit:g} s"))
+                return done + 1, False
+            if grade is None:
+                self._tell(item, Grade(None, reason=f"the grader {item.question.grader!r} crashed on this response"))
+                return done + 1, False
+            self._tell(item, grade)
+        return len(batch), True
+
+    def _tell(self, item: ToGrade, grade: Grade) -> None:
+        self._graded(item, grade)
+        self._queue.task_done()
+
+    def _limit(self, grader: str) -> float:
+        if self._time_limit_s is not None:
+            return self._time_limit_s
+        try:
+            return float(getattr(self._graders.get(grader), "time_limit_s", TIME_LIMIT_S))
+        except SmcsError:
+            return TIME_LIMIT_S
+
+
+class _Child:
+    """A process that reads responses and writes grades, one JSON line each (see `smcs.bank._grading_child`)."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls) -> Self:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the working folder is no place to import from
+            "-m",
+            "smcs.bank._grading_child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            start_new_session=True,  # Ctrl-C is the parent's business; the child ends with its standard input
+            limit=_LONGEST_LINE,
+        )
+        return cls(process)
+
+    def send(self, batch: list[ToGrade]) -> None:
+        assert self._process.stdin is not None
+        lines = [json.dumps(_to_json(item.text, item.question)) for item in batch]
+        self._process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+
+    async def receive(self) -> Grade | None:
+        """The next grade; None where the process has died."""
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        return Grade(**json.loads(line)) if line.endswith(b"\n") else None
+
+    async def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+def _to_json(text: str, question: Question) -> Mapping[str, Any]:
+    return {
+        "response": text,
+        "question": {
+            "text": question.text,
+            "id": question.id,
+            "answer": question.answer,
+            "grader": question.grader,
+            "benchmark": question.benchmark,
+            "system": question.system,
+            "options": question.options,
+            "meta": dict(question.meta),
+        },
+    }
