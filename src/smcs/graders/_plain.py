@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname|mbox)\s*\{([^{}]*)\}")
-_MATH_SIGNS = re.compile(r"\\[()\[\]]|\$|\\(?:left|right|displaystyle)\b|\\[,!;:]")
+_MATH_SIGNS = re.compile(r"\\[()\[\]]|\\(?:left|right|displaystyle)\b|\\[,!;:]")
 _SPACE = re.compile(r"\s+")
 _COMMA = re.compile(r"\s*,\s*")
 _ARTICLE = re.compile(r"(?:the|an?)\s+(?=\S)", re.IGNORECASE)
@@ -16,11 +16,17 @@ _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:St|Dr|Mr|Mrs|Ms|Mt|Jr|Sr|No|vs|etc|ap
 
 def without_layout(text: str) -> str:
     """Text without LaTeX wrappers, emphasis and code marks, in compatibility form, with single spaces."""
-    plain = unicodedata.normalize("NFKC", text)
-    while (bare := _LATEX_TEXT.sub(r"\1", plain)) != plain:
-        plain = bare
-    plain = _MATH_SIGNS.sub(" ", plain).replace("**", "").replace("`", "").replace("\\\\", " ")
-    return _SPACE.sub(" ", plain).strip()
+    return _SPACE.sub(" ", lines_without_layout(text)).strip()
+
+
+def lines_without_layout(text: str) -> str:
+    """The same, with the line breaks and the spacing that it has."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    if "\\" in plain:
+        while (bare := _LATEX_TEXT.sub(r"\1", plain)) != plain:
+            plain = bare
+        plain = _MATH_SIGNS.sub(" ", plain).replace("\\\\", " ")
+    return plain.replace("$", " ").replace("**", "").replace("`", "")
 
 
 def normal_form(text: str, *, keep_case: bool = False) -> str:

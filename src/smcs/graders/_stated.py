@@ -25,6 +25,9 @@ _ANSWER = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NEXT_QUESTION = re.compile(
+    r"^[#*\s]*(?:Question|Q|User|Human|Problem|Exercise)\b[ \d*]*:|^\(?A[.)] [^\n]*\n+\(?B[.)] ", re.MULTILINE
+)
 _DECORATION = " \t*_`:"
 
 
@@ -41,6 +44,14 @@ class Statement:
     start: int
     text: str
     boxed: bool = False
+
+
+def to_the_point(response: str) -> str:
+    """The response up to where the LLM, having answered, goes on with a question of its own."""
+    for match in _NEXT_QUESTION.finditer(response):
+        if statements(response[: match.start()]):
+            return response[: match.start()]
+    return response
 
 
 def statements(response: str) -> list[Statement]:

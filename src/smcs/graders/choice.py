@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from string import ascii_uppercase
 
-from smcs.graders._plain import first_sentence, normal_form, without_layout
-from smcs.graders._stated import last_line, statements
+from smcs.graders._plain import first_sentence, lines_without_layout, normal_form
+from smcs.graders._stated import last_line, statements, to_the_point
 from smcs.types import Grade, Question
 
 # A letter by itself: in brackets, or not followed by what makes it part of a name ("A train", "B cells", "E. coli").
 _BRACKETED = r"[(\[{]\s*(?P<bracketed>[A-Za-z])\s*[)\]}]"
 _GOES_ON = r"[ ](?:(?:because|since|as|due|which|given|with|is|are|was|and\sthe)\b|[\u2013\u2014-])"
 _END = rf"(?=\s*(?:$|[,;!?)\]}}]|[.:](?:\s|$)|\n)|{_GOES_ON})"
-_LETTER = rf"(?:{_BRACKETED}|(?P<bare>[A-Z]){_END}|(?P<small>[a-z])(?=[.)]?\s*$))"
+_OTHERS = r"(?!\s*(?:,|and\b|or\b|&|/)[\s,&]*(?:and\b|or\b)?\s*\(?[A-HJ-Z]\b)"  # "B, E and H" is no choice
+_LETTER = rf"(?:{_BRACKETED}|[(\[]?(?P<bare>[A-Z]){_END}|(?P<small>[a-z])(?=[.)]?\s*$)){_OTHERS}"
 _AT_START = re.compile(rf"(?:the\s+)?(?:option|choice|letter|answer)?\s*:?\s*{_LETTER}", re.MULTILINE)
 _SAID_OF = re.compile(
     r"(?:\b(?:option|choice|answer)\s+)?(?:[(\[]\s*(?P<bracketed>[A-Za-z])\s*[)\]]|(?<![\w'\u2019-])(?P<bare>[A-Z]))"
@@ -33,6 +35,7 @@ _CHOSEN = re.compile(
     rf"(?:the\s+)?(?:option|choice|answer)?\s*{_LETTER}",
     re.MULTILINE,
 )
+_IN_BRACKETS = re.compile(rf"\banswer\s+{_BRACKETED}{_OTHERS}", re.IGNORECASE)
 _LINE_START = re.compile(r"^[ \t]*(?:[(\[]?(?P<letter>[A-Z])[)\]]|(?P<plain>[A-Z])[.:](?=\s|$))", re.MULTILINE)
 _ALONE = re.compile(r"\W*(?:option\s+)?(?P<letter>[A-Za-z])\W*", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:not|never|neither|nor|cannot|incorrect|wrong)\b|n['\u2019]t\b", re.IGNORECASE)
@@ -43,7 +46,7 @@ class ChoiceGrader:
     """The grader ``choice``."""
 
     name = "choice"
-    version = "1"
+    version = "2"
 
     def check(self, question: Question) -> str | None:
         """Why the label cannot be used, or None."""
@@ -84,8 +87,8 @@ def _label(question: Question) -> str | None:
 
 
 def _readable(response: str) -> str:
-    """The response without emphasis and LaTeX wrappers, line by line."""
-    return "\n".join(without_layout(line) for line in response.splitlines())
+    """The response without emphasis and LaTeX wrappers, as far as it is about the question."""
+    return lines_without_layout(to_the_point(response))
 
 
 def _stated(text: str, question: Question) -> Iterator[tuple[int, str]]:
@@ -94,7 +97,7 @@ def _stated(text: str, question: Question) -> Iterator[tuple[int, str]]:
         letter = _of_statement(statement.text, question)
         if letter is not None:
             yield statement.start, letter
-    for pattern in (_SAID_OF, _CHOSEN):
+    for pattern in (_SAID_OF, _CHOSEN, _IN_BRACKETS):
         for match in pattern.finditer(text):
             letter = _valid(match, question)
             if letter is not None:
@@ -132,8 +135,12 @@ def _shown(text: str, question: Question) -> str | None:
 
 def _option_equal_to(text: str, question: Question) -> str | None:
     form = normal_form(text)
-    same = [i for i, option in enumerate(question.options or ()) if normal_form(option) == form]
+    same = [i for i, option in enumerate(question.options or ()) if _option_form(option) == form]
     return ascii_uppercase[same[0]] if len(same) == 1 and form else None
+
+
+_option_form = lru_cache(maxsize=4096)(normal_form)
+"""Options come again with the next LLM's response."""
 
 
 def _option_in(text: str, question: Question) -> str | None:
@@ -148,8 +155,8 @@ def _option_in(text: str, question: Question) -> str | None:
     # Longer options first, each taken out: an option may be part of another.
     by_length = sorted(enumerate(question.options or ()), key=lambda item: -len(item[1]))
     for i, option in by_length:
-        pattern = rf"(?<!\w){re.escape(normal_form(option))}(?!\w)"
-        if len(normal_form(option)) > 1 and re.search(pattern, rest):
+        pattern = rf"(?<!\w){re.escape(_option_form(option))}(?!\w)"
+        if len(_option_form(option)) > 1 and re.search(pattern, rest):
             given.add(i)
             rest = re.sub(pattern, " ", rest)
     return ascii_uppercase[given.pop()] if len(given) == 1 else None
