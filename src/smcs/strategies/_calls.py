@@ -78,7 +78,26 @@ async def sample(
     return results
 
 
-def fits(llm: PooledLLM, prompt_tokens: int) -> bool:
+def most_tokens(messages: Sequence[Message]) -> int:
+    """More tokens than these messages can make: no tokenizer makes more of a text than it has bytes."""
+    return sum(len(m.content.encode()) + 16 for m in messages)
+
+
+async def prompt_tokens(llm: PooledLLM, messages: Sequence[Message], *, keep_system: bool = False) -> int | None:
+    """Tokens of a prompt where its length may matter to the LLM's context; None where it certainly does not.
+
+    Counting may have to load the LLM first, and most prompts are short enough not to need it.
+    """
+    context = llm.info.context_length
+    if context is None or most_tokens(messages) + LEAST_ANSWER_TOKENS <= context:
+        return None
+    try:
+        return await llm.count_tokens(messages, keep_system=keep_system)
+    except SmcsError:  # it cannot be made ready: the call will say so, and be recorded
+        return None
+
+
+def fits(llm: PooledLLM, tokens: int | None) -> bool:
     """Whether a prompt of this length leaves the LLM room for an answer."""
     context = llm.info.context_length
-    return context is None or prompt_tokens + LEAST_ANSWER_TOKENS <= context
+    return context is None or tokens is None or tokens + LEAST_ANSWER_TOKENS <= context

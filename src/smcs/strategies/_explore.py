@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smcs.config import SMCSSettings
+from smcs.errors import SmcsError
 from smcs.pool import Pool, PooledLLM
 from smcs.prompts import aggregation_messages, reference_messages
 from smcs.protocols import Observer
-from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Reporter, call_seed, fits, sample
+from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Reporter, call_seed, fits, most_tokens, sample
 from smcs.strategies._fit import fit_references
 from smcs.types import Aggregation, Completion, Failure, Message, Question, Reference, Sampling
 
@@ -129,18 +130,11 @@ class _Run:
             failure = Failure(aggregator.name, "no_references", "every reference of this subset failed")
             return [(i, Aggregation(subset, failure=failure, sample_index=s)) for s, i in enumerate(indices)]
         reporter = Reporter(self._observe, "aggregation", indices, aggregator.name, time.monotonic())
-        sampling = self._aggregation_sampling(subset)
-        seen, messages = await self._prompt(aggregator, present, sampling)
-        results: Sequence[Completion | Failure]
-        if seen:
-            try:
-                results = await sample(aggregator, messages, sampling, reporter, keep_system=True)
-            except asyncio.CancelledError:
-                reporter.state("cancelled")
-                raise
-        else:
-            message = f"the question leaves no room for a reference in {aggregator.name}'s context"
-            results = [Failure(aggregator.name, "context_length", message)] * len(indices)
+        try:
+            seen, results = await self._aggregations(aggregator, subset, present, reporter)
+        except asyncio.CancelledError:
+            reporter.state("cancelled")
+            raise
         return [
             (
                 index,
@@ -154,6 +148,24 @@ class _Run:
             )
             for s, (index, result) in enumerate(zip(indices, results, strict=True))
         ]
+
+    async def _aggregations(
+        self,
+        aggregator: PooledLLM,
+        subset: tuple[str, ...],
+        present: Sequence[tuple[str, Completion]],
+        reporter: Reporter,
+    ) -> tuple[tuple[str, ...], Sequence[Completion | Failure]]:
+        """Ask the aggregator; whose references it saw, and a result for each of the reporter's indices."""
+        sampling = self._aggregation_sampling(subset)
+        try:
+            seen, messages = await self._prompt(aggregator, present, sampling)
+        except SmcsError as error:  # it could not be made ready to count its tokens
+            return (), [Failure(aggregator.name, "not_ready", str(error))] * len(reporter.indices)
+        if not seen:
+            reason = f"the question leaves no room for a reference in {aggregator.name}'s context"
+            return (), [Failure(aggregator.name, "context_length", reason)] * len(reporter.indices)
+        return seen, await sample(aggregator, messages, sampling, reporter, keep_system=True)
 
     def _aggregation_sampling(self, subset: tuple[str, ...]) -> Sampling:
         own = self._settings.aggregation_sampling.to_sampling()
@@ -176,11 +188,11 @@ class _Run:
             return await aggregator.count_tokens(messages(references), keep_system=True)
 
         context = aggregator.info.context_length
-        if context is None:
-            return tuple(name for name, _ in present), messages(texts)
         wanted = aggregator.settings.sampling.max_tokens or sampling.max_tokens or LEAST_ANSWER_TOKENS
         # References are cut before the answer is, but for an answer's share of at most half of the context.
-        room = context - min(wanted, context // 2)
+        room = context - min(wanted, context // 2) if context is not None else None
+        if room is None or most_tokens(messages(texts)) <= room:
+            return tuple(name for name, _ in present), messages(texts)
         kept, tokens = await fit_references(texts, room, count)
         for (name, _), before, after in zip(present, texts, kept, strict=True):
             if after != before:

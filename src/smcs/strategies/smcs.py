@@ -21,7 +21,7 @@ from smcs.pool import Pool
 from smcs.prompts import reference_messages
 from smcs.protocols import Embedder, Observer
 from smcs.registry import did_you_mean
-from smcs.strategies._calls import LEAST_ANSWER_TOKENS, fits
+from smcs.strategies._calls import LEAST_ANSWER_TOKENS, fits, prompt_tokens
 from smcs.strategies._explore import Plan, Turn, explore
 from smcs.types import (
     Aggregation,
@@ -139,24 +139,24 @@ class SMCS:
         ranking = priors.select_referencers(prior, len(self._pool), self._accuracy)
         selected: list[int] = []
         notes: list[str] = []
-        longest, prompt_tokens = 0, 0
+        longest, tokens = 0, None
         for position in ranking:
             if len(selected) == self._settings.k:
                 break
             llm = self._pool[self._pool.names[position]]
             messages = reference_messages(turn.question, history=turn.history, system=self._settings.reference_prompt)
-            prompt_tokens = await llm.count_tokens(messages)
-            if fits(llm, prompt_tokens):
+            tokens = await prompt_tokens(llm, messages)
+            if fits(llm, tokens):
                 selected.append(int(position))
             else:
                 longest = max(longest, llm.info.context_length or 0)
                 notes.append(
-                    f"{llm.name} is passed over: the question takes {prompt_tokens} of its "
+                    f"{llm.name} is passed over: the question takes {tokens} of its "
                     f"{llm.info.context_length} tokens of context"
                 )
         if not selected:
             raise QuestionError(
-                f"the question is too long for every LLM of the pool: about {prompt_tokens} tokens, where the longest "
+                f"the question is too long for every LLM of the pool: about {tokens} tokens, where the longest "
                 f"context is {longest} and an answer needs {LEAST_ANSWER_TOKENS}; shorten it, or add an LLM with a "
                 f"longer context"
             )
