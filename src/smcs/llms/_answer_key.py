@@ -102,6 +102,8 @@ class AnswerKey:
 
     def _search(self, text: str) -> KnownAnswer | None:
         best: KnownAnswer | None = None
+        if not self._lengths:
+            return None
         for word in _WORD_START.finditer(text):
             for length in self._lengths:
                 for answer in self._by_anchor.get(text[word.start() : word.start() + length], ()):

@@ -35,8 +35,7 @@ class StreamedBody:
         if self._tokens > before:
             self._report(self._tokens)
 
-    @property
-    def complete(self) -> bool:
+    def ended(self) -> bool:
         """Whether every choice has come to its end: then a stream that lacks its last line has lost nothing."""
         return bool(self._choices) and all(choice.get("finish_reason") for choice in self._choices.values())
 

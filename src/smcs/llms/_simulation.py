@@ -28,14 +28,19 @@ class Written:
     Attributes:
         reasoning: tokens of the reasoning block.
         answer: tokens of the answer proper.
-        logprobs: of all tokens, the reasoning's first.
+        logprobs: of all tokens, the reasoning's first; None where they were not asked for.
         cut: whether the token limit cut it off.
     """
 
     reasoning: tuple[str, ...]
     answer: tuple[str, ...]
-    logprobs: tuple[float, ...]
+    logprobs: tuple[float, ...] | None
     cut: bool
+
+    @property
+    def tokens(self) -> int:
+        """How many were generated."""
+        return len(self.reasoning) + len(self.answer)
 
 
 def write(
@@ -46,6 +51,7 @@ def write(
     length: int,
     reasoning_length: int,
     limit: int | None,
+    logprobs: bool,
     rng: random.Random,
 ) -> Written:
     """Write a response that ends in a line with the answer.
@@ -60,6 +66,7 @@ def write(
         length: tokens before the last line, on average.
         reasoning_length: tokens of the reasoning block.
         limit: most tokens in all.
+        logprobs: whether to give log-probabilities.
         rng: of this sample.
     """
     alike = random.Random(seed_of(question, answer))
@@ -74,9 +81,10 @@ def write(
     cut = limit is not None and len(thought) + len(body) > limit
     if limit is not None and cut:
         thought, body = thought[:limit], body[: max(0, limit - len(thought))]
+    if not logprobs:
+        return Written(thought, body, None, cut)
     rate = 1 / (_SURPRISE_RIGHT if right else _SURPRISE_WRONG)
-    logprobs = tuple(-rng.expovariate(rate) for _ in range(len(thought) + len(body)))
-    return Written(thought, body, logprobs, cut)
+    return Written(thought, body, tuple(-rng.expovariate(rate) for _ in range(len(thought) + len(body))), cut)
 
 
 def tokens_of(text: str) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ class OpenAILLM:
                 async for chunk in chunks:
                     collected.add(chunk)
         except ConnectionFailedError:
-            if not collected.complete:
+            if not collected.ended():
                 raise
         return collected.body()
 

@@ -186,9 +186,9 @@ class SimulatedLLM:
                 text="".join(sample.answer),
                 reasoning="".join(sample.reasoning) or None,
                 finish_reason="length" if sample.cut else "stop",
-                token_logprobs=sample.logprobs if request.sampling.logprobs and self.settings.logprobs else None,
+                token_logprobs=sample.logprobs,
                 prompt_tokens=0 if i else prompt_tokens,
-                completion_tokens=len(sample.logprobs),
+                completion_tokens=sample.tokens,
             )
             for i, sample in enumerate(written)
         ]
@@ -254,9 +254,9 @@ class SimulatedLLM:
 
     async def _generate(self, written: Sequence[Written], progress: Progress) -> None:
         """Take the time that generating takes, and report tokens. Samples are generated side by side."""
-        total = sum(len(sample.logprobs) for sample in written)
+        total = sum(sample.tokens for sample in written)
         if self.settings.tokens_per_second:
-            longest = max(len(sample.logprobs) for sample in written)
+            longest = max(sample.tokens for sample in written)
             seconds = longest / self.settings.tokens_per_second
             steps = max(1, round(seconds / _REPORT_EVERY_S))
             for step in range(1, steps):
@@ -276,6 +276,7 @@ class SimulatedLLM:
             length=self.settings.tokens,
             reasoning_length=self.settings.reasoning_tokens,
             limit=request.sampling.max_tokens,
+            logprobs=request.sampling.logprobs and self.settings.logprobs,
             rng=rng,
         )
 

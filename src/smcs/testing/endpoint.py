@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -139,7 +140,8 @@ class SimulatedEndpoint:
 
     async def _stats(self, request: web.Request) -> web.Response:
         names = ("calls", "in_flight", "most_in_flight", "abandoned")
-        return web.json_response({name: getattr(self, name) for name in names})
+        counts = {name: getattr(self, name) for name in names}
+        return web.json_response({**counts, "cpu_seconds": time.process_time()})
 
     async def _counted(self, request: web.Request, answer: Callable[..., Any]) -> web.StreamResponse:
         """Answer a call, with the next fault if there is one."""

@@ -26,7 +26,7 @@ _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_erro
 _CONTEXT_WORDS = re.compile(
     r"context[ _](?:length|window|size)|maximum (?:model|context|input|prompt|sequence) length|max_model_len"
     r"|(?:prompt|input|request)(?: \([^)]*\))? is (?:too long|longer than)|too many (?:input )?tokens"
-    r"|input length .* exceeds|reduce the length of the (?:messages|prompt|input)|inputs? tokens? \+ ",
+    r"|input length .* exceeds|reduce the length of the (?:messages|prompt|input)|`inputs` tokens \+|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
 # What some endpoints put in place of a number in the body of an error.
