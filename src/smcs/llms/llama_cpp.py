@@ -30,14 +30,14 @@ from pydantic import Field, model_validator
 
 from smcs.config import LLMSettings, PositiveInt
 from smcs.errors import BadRequestError, ConfigError
-from smcs.llms import _llama_gguf, _llama_http, _llama_machine
+from smcs.llms import _llama_gguf, _llama_http
 from smcs.llms._chat import RESERVED, completions_of, request_body
 from smcs.llms._chat_stream import StreamedBody
 from smcs.llms._llama_engine import Engine, Spec
 from smcs.llms._llama_host import Host, host
 from smcs.protocols import BuildContext, Progress
 from smcs.types import Completion, LLMInfo, Message, Request
-from smcs.weights import WeightsFile, fetch
+from smcs.weights import WeightsFile, fetch, machine
 
 _DEFAULT_CONTEXT = 4096
 
@@ -94,7 +94,7 @@ class LlamaCpp:
     def __init__(self, settings: Settings, context: BuildContext) -> None:
         self._settings = settings
         self._context = context
-        self._budget = _llama_machine.memory_budget(settings.memory_gib)
+        self._budget = machine.memory_budget(settings.memory_gib)
         self._spec: Spec | None = None
         self._host: Host | None = None
         self._closed = False
@@ -216,7 +216,7 @@ class LlamaCpp:
         if problem:
             raise ConfigError(f"{settings.name} ({path.name}): {problem}")
         self._info = dataclasses.replace(self._info, context_length=context)
-        threads = settings.threads or _llama_machine.physical_cores()
+        threads = settings.threads or machine.physical_cores()
         return Spec(path, context, settings.parallel, threads, settings.chat_template)
 
 
