@@ -23,6 +23,7 @@ _GOES_ON = r"[ ](?:(?:because|since|as|due|which|given|with|is|are|was|and\sthe)
 _END = rf"(?=\s*(?:$|[,;!?)\]}}]|[.:](?:\s|$)|\n)|{_GOES_ON})"
 _OTHERS = r"(?!\s*(?:,|and\b|or\b|&|/)[\s,&]*(?:and\b|or\b)?\s*\(?[A-HJ-Z]\b)"  # "B, E and H" is no choice
 _LETTER = rf"(?:{_BRACKETED}|[(\[]?(?P<bare>[A-Z]){_END}|(?P<small>[a-z])(?=[.)]?\s*$)){_OTHERS}"
+_ONLY_LETTER = re.compile(rf"{_BRACKETED}|(?P<bare>[A-Z])\W*$")
 _AT_START = re.compile(rf"(?:the\s+)?(?:option|choice|letter|answer)?\s*:?\s*{_LETTER}", re.MULTILINE)
 _SAID_OF = re.compile(
     r"(?:\b(?:option|choice|answer)\s+)?(?:[(\[]\s*(?P<bracketed>[A-Za-z])\s*[)\]]|(?<![\w'\u2019-])(?P<bare>[A-Z]))"
@@ -106,6 +107,10 @@ def _stated(text: str, question: Question) -> Iterator[tuple[int, str]]:
 
 def _of_statement(said: str, question: Question) -> str | None:
     """The letter that a statement begins with, or whose option's text it is."""
+    only = _ONLY_LETTER.match(said)  # before the texts: options may themselves be letters, in another order
+    letter = _valid(only, question) if only else None
+    if letter is not None:
+        return letter
     by_text = _option_equal_to(said, question) or _option_equal_to(first_sentence(said), question)
     if by_text is not None:
         return by_text
