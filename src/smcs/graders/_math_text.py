@@ -26,12 +26,23 @@ def find_answer(response: str) -> str | None:
     return _last_box(response) or _announced(response) or _last_expression(response)
 
 
-def _last_box(response: str) -> str | None:
-    boxes: list[tuple[int, int, str]] = []
-    for match in _BOX.finditer(response):
-        content, end = _argument(response, match.end())
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last ``\boxed``, or None."""
+    boxes = _boxes(text)
+    return boxes[-1][2] if boxes else None
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    boxes = []
+    for match in _BOX.finditer(text):
+        content, end = _argument(text, match.end())
         if content.strip():
             boxes.append((match.start(), end, content.strip()))
+    return boxes
+
+
+def _last_box(response: str) -> str | None:
+    boxes = _boxes(response)
     if not boxes:
         return None
     answers = [boxes[-1][2]]
