@@ -88,7 +88,15 @@ class EmbedderSettings(Settings):
 class SMCSSettings(Settings):
     """The method's settings; the defaults are the paper's (preset ``paper``).
 
+    `prior`, `drop` and `posterior` switch the method's three components; other values than the defaults are for finding
+    out what a component is worth.
+
     Attributes:
+        prior: what chooses the referencers: ``retrieval`` (the prior), ``global`` (whole-bank accuracy, which then
+            is the prior) or ``random`` (K at random; the prior still orders and drops them).
+        drop: how references are dropped: by the ``prior``, at ``random`` (all equally likely), or ``none``.
+        posterior: what chooses among the aggregations: ``both`` scores, ``similarity`` or ``perplexity`` alone, or
+            none: the ``first`` that was drawn.
         k: number of referencers, K.
         n_base: size that the support set has at least.
         gamma: the support set holds all that are at least this fraction as similar as its n_base-th question.
@@ -104,6 +112,9 @@ class SMCSSettings(Settings):
         aggregation_sampling: what differs from `sampling` in aggregations.
     """
 
+    prior: Literal["retrieval", "global", "random"] = "retrieval"
+    drop: Literal["prior", "random", "none"] = "prior"
+    posterior: Literal["both", "similarity", "perplexity", "first"] = "both"
     k: PositiveInt = 7
     n_base: PositiveInt = 400
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.95
@@ -118,9 +129,14 @@ class SMCSSettings(Settings):
     sampling: SamplingSettings = SamplingSettings()
     aggregation_sampling: SamplingSettings = SamplingSettings()
 
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether the aggregator has to give log-probabilities."""
+        return self.posterior == "perplexity" or (self.posterior == "both" and self.ppl_weight != 0)
+
     @model_validator(mode="after")
     def _some_reference_is_left(self) -> SMCSSettings:
-        if self.n_drop >= self.k:
+        if self.drop != "none" and self.n_drop >= self.k:
             raise ValueError(f"n_drop = {self.n_drop} leaves no reference of k = {self.k}; set n_drop below k")
         return self
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from smcs.config import EmbedderSettings, LLMSettings
+from smcs.config import EmbedderSettings, LLMSettings, Settings
 from smcs.types import Answer, Completion, EmbedderInfo, Event, Grade, LLMInfo, Message, Question, Request
 
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -155,7 +155,11 @@ class Grader(Protocol):
 
 
 class Strategy(Protocol):
-    """A way to answer a question with a pool."""
+    """A way to answer a question with a pool.
+
+    A module of ``smcs.strategies`` has ``Settings``, a subclass of `smcs.config.Settings`, and
+    ``create(parts, settings) -> Strategy``, where `parts` is a `smcs.strategies.Parts`. Building calls no LLM.
+    """
 
     async def answer(
         self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
@@ -199,4 +203,18 @@ class GraderModule(Protocol):
 
     def create(self) -> Grader:
         """Build the grader."""
+        ...
+
+
+class StrategyModule(Protocol):
+    """A module of ``smcs.strategies``."""
+
+    Settings: type[Settings]
+
+    def create(self, parts: Any, settings: Any) -> Strategy:
+        """Build the strategy.
+
+        Raises:
+            ConfigError: settings that the pool or the bank cannot meet.
+        """
         ...

@@ -25,7 +25,7 @@ from smcs.config import EmbedderSettings, LLMSettings, PoolConfig, SMCSSettings
 from smcs.errors import ConfigError, QuestionError
 from smcs.pool import Pool
 from smcs.protocols import LLM, BuildContext, Embedder, Observer
-from smcs.strategies.smcs import SMCS
+from smcs.strategies import Parts, StrategySpec, build, parse_specs
 from smcs.types import Answer, Event, Message, Question
 from smcs.weights import cache_dir
 
@@ -69,12 +69,19 @@ def build_embedder(pool: PoolConfig | None = None, observe: Observer = lambda _:
 class System:
     """A pool, a question bank and an embedder, asked as if they were one LLM. Open it with `System.open`."""
 
-    def __init__(self, pool: Pool, bank: QuestionBank, embedder: Embedder, settings: SMCSSettings) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        bank: QuestionBank,
+        embedder: Embedder,
+        settings: SMCSSettings,
+        strategy: StrategySpec | None = None,
+    ) -> None:
         self.pool = pool
         self.bank = bank
         self.embedder = embedder
         self.settings = settings
-        self._strategy = SMCS(pool, bank, embedder, settings)
+        self._strategy = build(strategy or StrategySpec("smcs"), Parts(pool, bank, embedder, settings))
 
     @classmethod
     async def open(
@@ -84,6 +91,7 @@ class System:
         *,
         preset: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        strategy: StrategySpec | str = "smcs",
         observe: Observer = lambda _: None,
     ) -> Self:
         """Build the system and check that its parts fit together.
@@ -93,6 +101,7 @@ class System:
             bank: a question bank or its path; the starter bank by default.
             preset: ``paper`` or ``local``; by default ``local`` for the starter pool, else ``paper``.
             settings: overrides of the preset and of the pool file's ``[smcs]``, by the names of `SMCSSettings`.
+            strategy: how to answer, such as ``majority`` or ``moa:layers=2`` (see `smcs.strategies`).
             observe: told of downloads.
 
         Raises:
@@ -100,6 +109,7 @@ class System:
             BankError: the bank cannot be read, or was made by another embedder.
             WeightsError: the embedder's weights cannot be had.
         """
+        spec = strategy if isinstance(strategy, StrategySpec) else _one_strategy(strategy)
         pool_config = pool if isinstance(pool, PoolConfig) else load_pool(pool)
         chosen = preset or ("paper" if pool else "local")
         config.method_settings(chosen, pool_config.smcs, source=f"{pool_config.path or 'pool'}: [smcs]")
@@ -109,7 +119,7 @@ class System:
         embedder = build_embedder(pool_config, observe)
         try:
             loaded.require_embedder(await embedder.start())
-            return cls(built, loaded, embedder, method)
+            return cls(built, loaded, embedder, method, spec)
         except BaseException:
             await embedder.aclose()
             await built.aclose()
@@ -163,6 +173,7 @@ def ask(
     bank: QuestionBank | Path | str | None = None,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    strategy: StrategySpec | str = "smcs",
     seed: int = 0,
     system: str | None = None,
     observe: Observer = lambda _: None,
@@ -184,10 +195,18 @@ def ask(
         raise ConfigError("smcs.ask cannot be called from a running event loop; use: await system.ask(...)")
 
     async def run() -> Answer:
-        async with await System.open(pool, bank, preset=preset, settings=settings, observe=observe) as opened:
+        opening = System.open(pool, bank, preset=preset, settings=settings, strategy=strategy, observe=observe)
+        async with await opening as opened:
             return await opened.ask(question, seed=seed, system=system, observe=observe)
 
     return asyncio.run(run())
+
+
+def _one_strategy(text: str) -> StrategySpec:
+    specs = parse_specs(text)
+    if len(specs) > 1:
+        raise ConfigError(f"one strategy answers a question, not {', '.join(spec.label for spec in specs)}")
+    return specs[0]
 
 
 def _llm_settings(backend: str) -> type[LLMSettings]:

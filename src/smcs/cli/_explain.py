@@ -18,15 +18,22 @@ def explain(answer: Answer) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=110)
     trace = answer.trace
-    for title, table in (
-        (f"Support set: {len(trace.support)} similar questions of the bank, by {trace.embedder}", _support(trace)),
-        ("Prior of each LLM on the support set", _prior(trace)),
-        ("References, best prior first", _references(trace)),
-        (f"Subsets and aggregations by {trace.aggregator}", _aggregations(trace)),
+    where = "on the support set" if trace.support else "on the whole bank"
+    for there, title, table in (
+        (
+            trace.support,
+            f"Support set: {len(trace.support)} similar questions of the bank, by {trace.embedder}",
+            _support,
+        ),
+        (trace.prior, f"Prior of each LLM {where}", _prior),
+        (trace.referencers, "References, best prior first", _references),
+        (trace.aggregations, f"Subsets and aggregations by {trace.aggregator}", _aggregations),
     ):
+        if not there:  # not every strategy has every step
+            continue
         console.print()
         console.print(Text(title, style="bold"))
-        console.print(table)
+        console.print(table(trace))
     _texts(console, trace)
     for note in trace.notes:
         console.print(Text(f"Note: {note}"))
@@ -65,11 +72,11 @@ def _prior(trace: Trace) -> Table:
 
 
 def _references(trace: Trace) -> Table:
-    table = _table("", "LLM", "kept with p", "tokens", "seconds", "ended", right=("kept with p", "tokens", "seconds"))
-    chances = trace.drop_distribution or (float("nan"),) * len(trace.referencers)
-    for i, (reference, chance) in enumerate(zip(trace.referencers, chances, strict=True), 1):
-        tokens, seconds, ended = _call(reference)
-        table.add_row(str(i), reference.llm, f"{chance:.2f}", tokens, seconds, ended)
+    kept = ("kept with p",) if trace.drop_distribution else ()
+    table = _table("", "LLM", *kept, "tokens", "seconds", "ended", right=(*kept, "tokens", "seconds"))
+    for i, reference in enumerate(trace.referencers):
+        chance = [f"{trace.drop_distribution[i]:.2f}"] if kept else []
+        table.add_row(str(i + 1), reference.llm, *chance, *_call(reference))
     return table
 
 

@@ -95,9 +95,8 @@ class _Table:
             grid.add_column()
         grid.add_column(ratio=1)
         elapsed = time.monotonic() - self._begin
-        grid.add_row(
-            Text("retrieve", style="bold"), Text(self._retrieved or "...", style="dim"), "", f"{elapsed:.1f} s"
-        )
+        retrieved = self._retrieved or ("" if self._rows["reference"] else "...")
+        grid.add_row(Text("retrieve", style="bold"), Text(retrieved, style="dim"), "", f"{elapsed:.1f} s")
         for stage, title in (("reference", "references"), ("aggregation", f"aggregations by {self._aggregator}")):
             if self._rows[stage]:
                 grid.add_row(Text(title, style="bold"))
@@ -132,7 +131,8 @@ class _Lines:
             case Planned():
                 self._aggregations = tuple(subset_label(s, event.referencers) for s in event.subsets)
                 self._say(f"referencers, best prior first: {', '.join(event.referencers)}")
-                self._say(f"aggregator: {event.aggregator}, {len(event.subsets)} aggregations")
+                if event.subsets:
+                    self._say(f"aggregator: {event.aggregator}, {len(event.subsets)} aggregations")
             case CallUpdate() if event.state in ("done", "failed", "cancelled"):
                 self._call(event)
             case _:

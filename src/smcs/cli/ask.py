@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option("--pool", type=click.Path(path_type=Path), help="Pool file (TOML). Default: the starter pool.")
 @click.option("--bank", type=click.Path(path_type=Path), help="Question bank. Default: the starter bank.")
 @click.option("--preset", help="'local' (default for the starter pool) or 'paper' (default for a pool of yours).")
+@click.option("--strategy", default="smcs", show_default=True, help="How to answer, such as majority or moa:layers=2.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness.")
 @click.option("--system", help="System prompt that goes with the question.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as k=2.")
@@ -29,6 +30,7 @@ def command(
     pool: Path | None,
     bank: Path | None,
     preset: str | None,
+    strategy: str,
     seed: int,
     system: str | None,
     overrides: tuple[str, ...],
@@ -54,7 +56,8 @@ def command(
         from smcs.system import System
 
         with watching(quiet) as observe:
-            async with await System.open(pool, bank, preset=preset, settings=settings, observe=observe) as opened:
+            opening = System.open(pool, bank, preset=preset, settings=settings, strategy=strategy, observe=observe)
+            async with await opening as opened:
                 return await opened.ask(text, seed=seed, system=system, observe=observe)
 
     try:

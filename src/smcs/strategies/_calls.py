@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smcs.errors import SmcsError
-from smcs.pool import PooledLLM
+from smcs.pool import Pool, PooledLLM
 from smcs.protocols import Observer, Progress
-from smcs.types import CallState, CallUpdate, Completion, Failure, Message, Request, Sampling
+from smcs.types import CallState, CallUpdate, Completion, Failure, Message, Request, Sampling, TotalUsage
 
 LEAST_ANSWER_TOKENS = 64
 """A prompt that leaves an LLM fewer tokens than this to answer in does not fit its context."""
@@ -58,24 +59,84 @@ class Reporter:
             self.state("cancelled" if result.kind == "cancelled" else "failed", index=index, message=result.message)
 
 
-async def sample(
-    llm: PooledLLM, messages: Sequence[Message], sampling: Sampling, reporter: Reporter, *, keep_system: bool = False
-) -> list[Completion | Failure]:
-    """Ask one LLM for as many samples as the reporter has indices, and report how it goes.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one request gave.
+
+    Attributes:
+        results: one a sample, in order.
+        ends: seconds from the beginning of the answer at which it is there, if nothing had to wait for a free place.
+    """
+
+    results: list[Completion | Failure]
+    ends: float
+
+
+class Calls:
+    """The calls of one answer: made, reported and added up.
 
     Args:
-        keep_system: the system message holds more than instructions, so the LLM's own does not take its place.
+        pool: the LLMs.
+        observe: told how each call goes on.
     """
-    reporter.state("waiting")
-    request = Request(tuple(messages), sampling, n=len(reporter.indices))
-    try:
-        results = await llm.complete(request, reporter.progress(), keep_system=keep_system)
-    except SmcsError as error:  # its settings cannot be used: one LLM less, not the end of the answer
-        seconds = time.monotonic() - reporter.since
-        results = [Failure(llm.name, "not_ready", str(error), seconds=seconds)] * request.n
-    for index, result in zip(reporter.indices, results, strict=True):
-        reporter.result(index, result)
-    return results
+
+    def __init__(self, pool: Pool, observe: Observer = lambda _: None) -> None:
+        self.pool = pool
+        self.observe = observe
+        self.longest_chain = 0.0
+        """Seconds of the longest chain of calls that had to wait for each other, waiting for a free place left out."""
+        self._requests = 0
+        self._completions: list[Completion] = []
+
+    async def ask(
+        self,
+        llm: str,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        reporter: Reporter | None = None,
+        *,
+        n: int = 1,
+        keep_system: bool = False,
+        after: float = 0.0,
+    ) -> Made:
+        """Ask one LLM for samples.
+
+        Args:
+            llm: its name in the pool.
+            reporter: where to report; its indices say how many samples.
+            n: how many samples, where nothing is reported.
+            keep_system: the system message holds more than instructions, so the LLM's own does not take its place.
+            after: when what this call needs was there (`Made.ends` of the calls before it).
+        """
+        asked, begin = self.pool[llm], time.monotonic()
+        report = reporter or Reporter(lambda _: None, "reference", tuple(range(n)), llm, begin)
+        request = Request(tuple(messages), sampling, n=len(report.indices))
+        self._requests += 1 if asked.info.multiple_samples else request.n
+        report.state("waiting")
+        try:
+            results = await asked.complete(request, report.progress(), keep_system=keep_system)
+        except asyncio.CancelledError:
+            report.state("cancelled")
+            raise
+        except SmcsError as error:  # its settings cannot be used: one LLM less, not the end of the answer
+            results = [Failure(llm, "not_ready", str(error), seconds=time.monotonic() - begin)] * request.n
+        for index, result in zip(report.indices, results, strict=True):
+            report.result(index, result)
+        self._completions += [result for result in results if isinstance(result, Completion)]
+        ends = after + max(result.seconds for result in results)
+        self.longest_chain = max(self.longest_chain, ends)
+        return Made(results, ends)
+
+    @property
+    def usage(self) -> TotalUsage:
+        """What all calls took. Samples of one request are one call, and count its prompt once."""
+        costs = [completion.cost_usd for completion in self._completions]
+        return TotalUsage(
+            calls=self._requests,
+            prompt_tokens=sum(completion.prompt_tokens for completion in self._completions),
+            completion_tokens=sum(completion.completion_tokens for completion in self._completions),
+            cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        )
 
 
 def most_tokens(messages: Sequence[Message]) -> int:

@@ -1,28 +1,30 @@
 """SMCS: retrieve, select referencers, collect references, explore, exploit.
 
-The five steps are `SMCS._retrieve` [Equations 2-4], `SMCS._select` [5], `SMCS._plan` [6], the calls of `_calls_of`, and
-`SMCS._exploit` [7]; `SMCS.answer` walks through them.
+The five steps are `SMCS._retrieve` [Equations 2-4], `SMCS._select` [5], `SMCS._plan` [6], the calls of `_explore`, and
+`SMCS._exploit` [7]; `SMCS.answer` walks through them. Each component can be switched off or to something simpler
+(`SMCSSettings.prior`, `drop`, `posterior`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from smcs.bank import QuestionBank
+from smcs.config import Settings as BaseSettings
 from smcs.config import SMCSSettings
 from smcs.core import exploitation, exploration
-from smcs.core import prior as priors
-from smcs.errors import CallError, ConfigError, NoAnswerError, QuestionError
+from smcs.core.prior import FloatArray
+from smcs.errors import CallError, ConfigError, NoAnswerError
 from smcs.pool import Pool
-from smcs.prompts import reference_messages
 from smcs.protocols import Embedder, Observer
-from smcs.registry import did_you_mean
-from smcs.strategies._calls import LEAST_ANSWER_TOKENS, fits, prompt_tokens
-from smcs.strategies._explore import Plan, Turn, explore
+from smcs.strategies._aggregator import check_aggregator, choose_aggregator
+from smcs.strategies._calls import Calls, call_seed
+from smcs.strategies._explore import Plan, explore
+from smcs.strategies._parts import Parts, Turn
+from smcs.strategies._retrieve import Retrieval, Retriever, available
 from smcs.types import (
     Aggregation,
     Answer,
@@ -33,19 +35,17 @@ from smcs.types import (
     Retrieved,
     Scored,
     SupportItem,
-    TotalUsage,
     Trace,
 )
 
-INSTRUCTION_BENCHMARKS = ("ifeval", "instructions")
-"""Benchmarks whose accuracy chooses the aggregator where none is named."""
+
+class Settings(BaseSettings):
+    """None of its own: all of SMCS's settings are the method's."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Retrieval:
-    support: tuple[SupportItem, ...]
-    prior: priors.FloatArray
-    fallbacks: dict[str, str]
+def create(parts: Parts, settings: Settings) -> SMCS:
+    """Build the strategy."""
+    return SMCS(parts.pool, parts.bank, parts.embedder, parts.method)
 
 
 class SMCS:
@@ -63,18 +63,17 @@ class SMCS:
 
     def __init__(self, pool: Pool, bank: QuestionBank, embedder: Embedder, settings: SMCSSettings) -> None:
         self._pool = pool
-        self._bank = bank.select(pool.names)
         self._embedder = embedder
         self._settings = settings
-        self._accuracy = priors.whole_bank_accuracy(self._bank.capability, self._bank.observed)
+        self._retriever = Retriever(pool, bank, embedder, settings)
         if settings.k > len(pool):
             raise ConfigError(
                 f"k = {settings.k} referencers are more than the pool's {len(pool)} LLMs; "
                 f"add LLMs, or set k to {len(pool)} or less (preset 'local' takes 3)"
             )
-        self.aggregator = settings.aggregator or self._best_instruction_follower()
-        for name in (self.aggregator, *settings.aggregators.values()):
-            self._check_aggregator(name)
+        self.aggregator = choose_aggregator(pool, self._retriever.bank, settings, logprobs=settings.needs_logprobs)
+        for name in settings.aggregators.values():
+            check_aggregator(pool, name, logprobs=settings.needs_logprobs)
 
     async def answer(
         self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
@@ -89,22 +88,22 @@ class SMCS:
         begin = time.monotonic()
         retrieval = await self._retrieve(question)
         retrieved = time.monotonic()
-        observe(Retrieved(retrieval.support, self._by_name(retrieval.prior), retrieved - begin))
-        turn = Turn(question, tuple(history), seed)
-        selected, notes = await self._select(retrieval.prior, turn)
+        observe(Retrieved(retrieval.support, retrieval.by_name, retrieved - begin))
+        turn, calls = Turn(question, tuple(history), seed), Calls(self._pool, observe)
+        selected, notes = await self._select(retrieval, turn)
         plan = self._plan(retrieval, selected, seed)
         observe(Planned(plan.referencers, plan.subsets, plan.aggregator))
-        references, aggregations, more_notes = await explore(self._pool, plan, self._settings, turn, observe)
+        references, aggregations, more_notes = await explore(calls, plan, self._settings, turn)
         explored = time.monotonic()
         scored, best, last_notes = await self._exploit(aggregations)
         if best is not None:
             observe(Scored(scored, best))
         end = time.monotonic()
         trace = Trace(
-            embedder=self._bank.embedder.name,
+            embedder=self._retriever.bank.embedder.name,
             aggregator=plan.aggregator,
             support=retrieval.support,
-            prior=self._by_name(retrieval.prior),
+            prior=retrieval.by_name,
             fallbacks=retrieval.fallbacks,
             referencers=references,
             subsets=plan.subsets,
@@ -112,71 +111,51 @@ class SMCS:
             aggregations=scored,
             winner=best,
             notes=(*notes, *more_notes, *last_notes),
-            seconds={"retrieve": retrieved - begin, "explore": explored - retrieved, "exploit": end - explored},
+            seconds={
+                "retrieve": retrieved - begin,
+                "explore": explored - retrieved,
+                "exploit": end - explored,
+                "longest chain of calls": calls.longest_chain,
+            },
         )
         if best is None:
             raise NoAnswerError(_why_no_answer(trace), trace)
         winner = scored[best].completion
         assert winner is not None
-        return Answer(winner.text, seed, end - begin, _usage(trace, self._pool), trace)
+        return Answer(winner.text, seed, end - begin, calls.usage, trace)
 
-    async def _retrieve(self, question: Question) -> _Retrieval:
+    async def _retrieve(self, question: Question) -> Retrieval:
         """Similar questions of the bank, and each LLM's prior by them [Equations 2-4]."""
-        embedding = (await self._embedder.embed([question.text], "query"))[0]
-        similarity = priors.cosine_similarity(self._bank.embeddings, embedding, normalised=True)
-        support = priors.support_set(similarity, self._settings.n_base, self._settings.gamma)
-        prior = priors.prior_scores(self._bank.capability, similarity, support, self._bank.observed)
-        fallbacks = priors.prior_fallbacks(similarity, support, self._bank.observed)
-        nearest = support[np.argsort(-similarity[support], kind="stable")]
-        return _Retrieval(
-            tuple(self._support_item(i, similarity[i]) for i in nearest),
-            prior,
-            {name: f for name, f in zip(self._pool.names, fallbacks, strict=True) if f},
-        )
+        if self._settings.prior == "global":
+            return self._retriever.overall()
+        return await self._retriever.retrieve(question)
 
-    async def _select(self, prior: priors.FloatArray, turn: Turn) -> tuple[list[int], list[str]]:
+    async def _select(self, retrieval: Retrieval, turn: Turn) -> tuple[list[str], list[str]]:
         """The K referencers [Equation 5] among the LLMs whose context holds the question; best first."""
-        ranking = priors.select_referencers(prior, len(self._pool), self._accuracy)
-        selected: list[int] = []
-        notes: list[str] = []
-        longest, tokens = 0, None
-        for position in ranking:
-            if len(selected) == self._settings.k:
-                break
-            llm = self._pool[self._pool.names[position]]
-            messages = reference_messages(turn.question, history=turn.history, system=self._settings.reference_prompt)
-            tokens = await prompt_tokens(llm, messages)
-            if fits(llm, tokens):
-                selected.append(int(position))
-            else:
-                longest = max(longest, llm.info.context_length or 0)
-                notes.append(
-                    f"{llm.name} is passed over: the question takes {tokens} of its "
-                    f"{llm.info.context_length} tokens of context"
-                )
-        if not selected:
-            raise QuestionError(
-                f"the question is too long for every LLM of the pool: about {tokens} tokens, where the longest "
-                f"context is {longest} and an answer needs {LEAST_ANSWER_TOKENS}; shorten it, or add an LLM with a "
-                f"longer context"
-            )
-        if len(selected) < self._settings.k:
-            notes.append(f"only {len(selected)} of k = {self._settings.k} referencers are available")
-        return selected, notes
+        ranking = self._retriever.ranking(retrieval.prior)
+        order = list(ranking)
+        if self._settings.prior == "random":
+            rng = np.random.default_rng(call_seed(turn.seed, "referencers"))
+            order = [self._pool.names[i] for i in rng.permutation(len(self._pool))]
+        chosen, notes = await available(self._pool, order, self._settings.k, turn, self._settings)
+        if len(chosen) < self._settings.k:
+            notes.append(f"only {len(chosen)} of k = {self._settings.k} referencers are available")
+        return sorted(chosen, key=ranking.index), notes
 
-    def _plan(self, retrieval: _Retrieval, selected: Sequence[int], seed: int) -> Plan:
+    def _plan(self, retrieval: Retrieval, selected: Sequence[str], seed: int) -> Plan:
         """Draw the subsets [Equation 6], from the prior alone: before any reference is in."""
-        prior = retrieval.prior[list(selected)]
-        distribution = exploration.drop_distribution(prior)
-        n_drop = min(self._settings.n_drop, len(selected) - 1)
+        by_name = retrieval.by_name
+        prior = np.array([by_name[name] for name in selected])
+        equally = np.full(len(selected), 1 / len(selected))
+        distribution = exploration.drop_distribution(prior) if self._settings.drop == "prior" else equally
+        n_drop = 0 if self._settings.drop == "none" else min(self._settings.n_drop, len(selected) - 1)
         rng = np.random.default_rng(seed)
         drawn = exploration.sample_subsets(distribution, self._settings.n_aggregations, n_drop, rng)
-        names = [self._pool.names[i] for i in selected]
         return Plan(
-            referencers=tuple(names),
+            referencers=tuple(selected),
             prior=tuple(float(p) for p in prior),
             distribution=tuple(float(p) for p in distribution),
-            subsets=tuple(tuple(names[i] for i in subset) for subset in drawn),
+            subsets=tuple(tuple(selected[i] for i in subset) for subset in drawn),
             aggregator=self._aggregator_for(retrieval.support),
         )
 
@@ -188,15 +167,18 @@ class SMCS:
         if not present:
             return tuple(aggregations), None, []
         texts = [a.completion.text for a in aggregations if a.completion]
-        notes: list[str] = []
-        try:
-            similarity = exploitation.mean_pairwise_similarity(await self._embedder.embed(texts, "document"))
-        except CallError as error:  # the aggregations are paid for: choose among them by what is known
-            similarity = np.zeros(len(texts))
-            notes.append(f"the aggregations could not be embedded, so similarity does not count: {error}")
-        weight = self._settings.ppl_weight
+        posterior, weight = self._settings.posterior, self._settings.ppl_weight
         perplexity = np.array([_perplexity(a.completion) for a in aggregations if a.completion])
-        scores = exploitation.posterior_scores(similarity, perplexity, weight, self._settings.ppl_score)
+        similarity, notes = np.full(len(texts), np.nan), list[str]()
+        if posterior in {"both", "similarity"}:
+            similarity, notes = await self._similarity(texts)
+        if posterior == "first":
+            scores = -np.arange(len(texts), dtype=np.float64)
+        elif posterior == "perplexity":
+            scores = exploitation.posterior_scores(np.zeros(len(texts)), perplexity, 1.0, self._settings.ppl_score)
+        else:
+            weight = weight if posterior == "both" else 0.0
+            scores = exploitation.posterior_scores(similarity, perplexity, weight, self._settings.ppl_score)
         best = present[exploitation.winner(scores, perplexity)]
         scored = list(aggregations)
         for row, i in enumerate(present):
@@ -204,34 +186,19 @@ class SMCS:
                 subset=aggregations[i].subset,
                 seen=aggregations[i].seen,
                 completion=aggregations[i].completion,
-                similarity=float(similarity[row]),
-                perplexity=None if np.isnan(perplexity[row]) else float(perplexity[row]),
-                score=float(scores[row]),
+                similarity=_known(similarity[row]),
+                perplexity=_known(perplexity[row]),
+                score=float(scores[row]) if posterior != "first" else None,
                 sample_index=aggregations[i].sample_index,
             )
         return tuple(scored), best, notes
 
-    def _best_instruction_follower(self) -> str:
-        """The LLM with the best instruction-following accuracy in the bank, that gives what lambda needs."""
-        usable = [
-            i for i, llm in enumerate(self._pool) if self._settings.ppl_weight == 0 or llm.info.logprobs is not False
-        ]
-        if not usable:
-            self._check_aggregator(self._pool.names[0])
-        of_kind = np.array([q.benchmark in INSTRUCTION_BENCHMARKS for q in self._bank.questions], dtype=bool)
-        following = priors.whole_bank_accuracy(self._bank.capability[:, of_kind], self._bank.observed[:, of_kind])
-        rank = np.nan_to_num(np.stack([following, self._accuracy]), nan=-1.0)
-        return self._pool.names[max(usable, key=lambda i: (rank[0, i], rank[1, i], -i))]
-
-    def _check_aggregator(self, name: str) -> None:
-        if name not in self._pool.names:
-            raise ConfigError(f"the aggregator {name!r} is not in the pool{did_you_mean(name, self._pool.names)}")
-        info = self._pool[name].info
-        if self._settings.ppl_weight != 0 and info.logprobs is False:
-            raise ConfigError(
-                f"the aggregator {name!r} (backend {info.backend!r}) gives no token log-probabilities, which the "
-                f"perplexity score needs; set lambda = 0, or another aggregator"
-            )
+    async def _similarity(self, texts: Sequence[str]) -> tuple[FloatArray, list[str]]:
+        try:
+            return exploitation.mean_pairwise_similarity(await self._embedder.embed(texts, "document")), []
+        except CallError as error:  # the aggregations are paid for: choose among them by what is known
+            note = f"the aggregations could not be embedded, so similarity does not count: {error}"
+            return np.zeros(len(texts)), [note]
 
     def _aggregator_for(self, support: Sequence[SupportItem]) -> str:
         """The aggregator named for the benchmark that most of the support set, by similarity, is of."""
@@ -242,18 +209,15 @@ class SMCS:
             weight[item.benchmark] = weight.get(item.benchmark, 0.0) + item.similarity
         return self._settings.aggregators.get(max(weight, key=weight.__getitem__), self.aggregator)
 
-    def _support_item(self, index: int, similarity: float) -> SupportItem:
-        question = self._bank.questions[index]
-        return SupportItem(question.id, question.benchmark, float(similarity), question.text)
-
-    def _by_name(self, values: priors.FloatArray) -> dict[str, float]:
-        return {name: float(value) for name, value in zip(self._pool.names, values, strict=True)}
-
 
 def _perplexity(completion: Completion | None) -> float:
     if completion is None or not completion.token_logprobs:
         return float("nan")
     return exploitation.perplexity(completion.token_logprobs)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _why_no_answer(trace: Trace) -> str:
@@ -262,18 +226,3 @@ def _why_no_answer(trace: Trace) -> str:
         return f"every referencer failed; the first: {failed[0].llm}: {failed[0].message}"
     first = next(a.failure for a in trace.aggregations if a.failure)
     return f"every aggregation failed; the first: {first.llm}: {first.message}"
-
-
-def _usage(trace: Trace, pool: Pool) -> TotalUsage:
-    """What all calls of a trace took. Samples of one request count as one call, and its prompt once."""
-    made = [*(r.completion for r in trace.referencers), *(a.completion for a in trace.aggregations)]
-    completions = [completion for completion in made if completion]
-    costs = [c.cost_usd for c in completions]
-    together = pool[trace.aggregator].info.multiple_samples
-    requests = {a.subset if together else i for i, a in enumerate(trace.aggregations) if a.completion or a.seen}
-    return TotalUsage(
-        calls=len(trace.referencers) + len(requests),
-        prompt_tokens=sum(c.prompt_tokens for c in completions),
-        completion_tokens=sum(c.completion_tokens for c in completions),
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
-    )

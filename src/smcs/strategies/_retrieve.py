@@ -1,0 +1,139 @@
+"""Retrieval: what the bank says of each LLM on questions like the one that is asked [Equations 2-4]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smcs.bank import QuestionBank
+from smcs.config import SMCSSettings
+from smcs.core import prior as priors
+from smcs.errors import QuestionError
+from smcs.pool import Pool
+from smcs.protocols import Embedder
+from smcs.strategies._calls import LEAST_ANSWER_TOKENS, fits, prompt_tokens
+from smcs.strategies._collect import messages_to
+from smcs.strategies._parts import Parts, Turn
+from smcs.types import Question, SupportItem
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What retrieval gives for one question. Arrays and names are in the pool's order.
+
+    Attributes:
+        support: the support set, most similar first.
+        prior: array of shape (R,).
+        accuracy: each LLM's estimated accuracy on such questions, array of shape (R,) in [0, 1].
+        fallbacks: LLMs whose prior is not from the support set, with what stood in for it.
+    """
+
+    names: tuple[str, ...]
+    support: tuple[SupportItem, ...]
+    prior: priors.FloatArray
+    accuracy: priors.FloatArray
+    fallbacks: dict[str, str]
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """Prior of each LLM."""
+        return {name: float(value) for name, value in zip(self.names, self.prior, strict=True)}
+
+
+class Retriever:
+    """Looks questions up in the bank.
+
+    Args:
+        pool: the LLMs.
+        bank: the question bank.
+        embedder: the one that made the bank's embeddings.
+        settings: n_base and gamma.
+    """
+
+    def __init__(self, pool: Pool, bank: QuestionBank, embedder: Embedder, settings: SMCSSettings) -> None:
+        self.bank = bank.select(pool.names)
+        self.accuracy = priors.whole_bank_accuracy(self.bank.capability, self.bank.observed)
+        """Of each LLM over the whole bank, array of shape (R,); nan where nothing is observed."""
+        self._embedder = embedder
+        self._settings = settings
+
+    @classmethod
+    def of(cls, parts: Parts) -> Retriever:
+        """One for a strategy's parts."""
+        return cls(parts.pool, parts.bank, parts.embedder, parts.method)
+
+    async def retrieve(self, question: Question) -> Retrieval:
+        """Similar questions of the bank, and each LLM's prior by them [Equations 2-4].
+
+        Raises:
+            CallError: the question could not be embedded.
+        """
+        bank = self.bank
+        embedding = (await self._embedder.embed([question.text], "query"))[0]
+        similarity = priors.cosine_similarity(bank.embeddings, embedding, normalised=True)
+        support = priors.support_set(similarity, self._settings.n_base, self._settings.gamma)
+        prior = priors.prior_scores(bank.capability, similarity, support, bank.observed)
+        fallbacks = priors.prior_fallbacks(similarity, support, bank.observed)
+        nearest = support[np.argsort(-similarity[support], kind="stable")]
+        total = float(similarity[support].sum())
+        return Retrieval(
+            names=bank.llms,
+            support=tuple(self._support_item(i, similarity[i]) for i in nearest),
+            prior=prior,
+            accuracy=prior / total if total > 0 else self.whole_bank,
+            fallbacks={name: f for name, f in zip(bank.llms, fallbacks, strict=True) if f},
+        )
+
+    @property
+    def whole_bank(self) -> priors.FloatArray:
+        """Accuracy over the whole bank, the mean of the others' where nothing is observed; array of shape (R,)."""
+        return priors.whole_bank_accuracy(self.bank.capability, self.bank.observed, fill="mean")
+
+    def overall(self) -> Retrieval:
+        """The same without looking at the question: the accuracy over the whole bank is the prior."""
+        unknown = {n: "pool mean" for n, a in zip(self.bank.llms, self.accuracy, strict=True) if np.isnan(a)}
+        return Retrieval(self.bank.llms, (), self.whole_bank, self.whole_bank, unknown)
+
+    def ranking(self, prior: priors.FloatArray) -> list[str]:
+        """All LLMs by prior, best first; ties by whole-bank accuracy, then by the pool's order."""
+        order = priors.select_referencers(prior, len(self.bank.llms), self.accuracy)
+        return [self.bank.llms[i] for i in order]
+
+    def _support_item(self, index: int, similarity: float) -> SupportItem:
+        question = self.bank.questions[index]
+        return SupportItem(question.id, question.benchmark, float(similarity), question.text)
+
+
+async def available(
+    pool: Pool, ranking: Sequence[str], k: int, turn: Turn, settings: SMCSSettings
+) -> tuple[list[str], list[str]]:
+    """The first k LLMs of a ranking whose context holds the question, and notes on those passed over.
+
+    Raises:
+        QuestionError: it fits none.
+    """
+    selected: list[str] = []
+    notes: list[str] = []
+    longest, tokens = 0, None
+    for name in ranking:
+        if len(selected) == k:
+            break
+        llm = pool[name]
+        tokens = await prompt_tokens(llm, messages_to(turn, settings))
+        if fits(llm, tokens):
+            selected.append(name)
+        else:
+            longest = max(longest, llm.info.context_length or 0)
+            notes.append(
+                f"{llm.name} is passed over: the question takes {tokens} of its "
+                f"{llm.info.context_length} tokens of context"
+            )
+    if not selected:
+        raise QuestionError(
+            f"the question is too long for every LLM of the pool: about {tokens} tokens, where the longest "
+            f"context is {longest} and an answer needs {LEAST_ANSWER_TOKENS}; shorten it, or add an LLM with a "
+            f"longer context"
+        )
+    return selected, notes

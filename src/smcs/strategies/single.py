@@ -1,0 +1,60 @@
+"""One LLM alone: the one that is named, or the best over the whole bank.
+
+``single:llm=*`` stands for one strategy for each LLM of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smcs.config import Settings as BaseSettings
+from smcs.protocols import Observer
+from smcs.strategies._answering import Story
+from smcs.strategies._best import BestLLM
+from smcs.strategies._calls import Calls
+from smcs.strategies._collect import Ask, announce, collect
+from smcs.strategies._parts import Parts, Turn
+from smcs.types import Answer, Message, Question
+
+
+class Settings(BaseSettings):
+    """Settings.
+
+    Attributes:
+        llm: which LLM; by default the best over the whole bank.
+    """
+
+    llm: str | None = None
+
+
+def create(parts: Parts, settings: Settings) -> Single:
+    """Build the strategy.
+
+    Raises:
+        ConfigError: the pool has no such LLM.
+    """
+    return Single(parts, BestLLM(parts.pool, parts.bank, settings.llm).overall)
+
+
+class Single:
+    """One response of one LLM (see `smcs.protocols.Strategy`)."""
+
+    def __init__(self, parts: Parts, llm: str) -> None:
+        self._parts = parts
+        self._llm = llm
+
+    async def answer(
+        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+    ) -> Answer:
+        """Answer one question.
+
+        Raises:
+            NoAnswerError: the LLM failed.
+        """
+        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        story, asks = Story(calls, seed), [Ask(self._llm)]
+        announce(calls, asks)
+        collected = await collect(calls, turn, self._parts.method, asks)
+        story.step("ask")
+        story.require(collected)
+        return story.of_reference(collected, 0)

@@ -1,0 +1,81 @@
+"""Prior-weighted voting: each vote counts by how accurate the bank says its LLM is on questions like this one.
+
+The weight is the log odds of the retrieval prior's accuracy estimate, with the number of answer options taken into
+account (`log_odds_weight`). The text is the response with the largest prior among those that state the winning answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from smcs.config import Settings as BaseSettings
+from smcs.protocols import Observer
+from smcs.strategies._answering import Story
+from smcs.strategies._calls import Calls
+from smcs.strategies._collect import Ask, announce, collect
+from smcs.strategies._parts import Parts, Turn
+from smcs.strategies._retrieve import Retriever, available
+from smcs.strategies._votes import log_odds_weight, options_of
+from smcs.strategies._voting import chosen_by_vote
+from smcs.types import Answer, Message, Question, Retrieved
+
+
+class Settings(BaseSettings):
+    """Settings.
+
+    Attributes:
+        voters: ``all`` LLMs, or the K ``retrieved`` ones with the largest priors (K is the method's).
+        sharpness: exponent of the weights.
+        open_options: how many answers a question without options is taken to have.
+    """
+
+    voters: Literal["all", "retrieved"] = "all"
+    sharpness: Annotated[float, Field(ge=0, le=20)] = 1.0
+    open_options: Annotated[int, Field(ge=2)] = 10
+
+
+def create(parts: Parts, settings: Settings) -> Weighted:
+    """Build the strategy."""
+    return Weighted(parts, settings)
+
+
+class Weighted:
+    """Prior-weighted vote (see `smcs.protocols.Strategy`)."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self._parts = parts
+        self._settings = settings
+        self._retriever = Retriever.of(parts)
+
+    async def answer(
+        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+    ) -> Answer:
+        """Answer one question.
+
+        Raises:
+            NoAnswerError: every LLM failed.
+            QuestionError: the question fits no LLM's context.
+            CallError: the question could not be embedded.
+        """
+        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        story = Story(calls, seed, embedder=self._parts.bank.embedder.name)
+        story.retrieval = retrieval = await self._retriever.retrieve(question)
+        story.step("retrieve")
+        observe(Retrieved(retrieval.support, retrieval.by_name, story.steps["retrieve"]))
+        ranking = self._retriever.ranking(retrieval.prior)
+        k = min(self._parts.method.k, len(ranking)) if self._settings.voters == "retrieved" else len(ranking)
+        voters, notes = await available(self._parts.pool, ranking, k, turn, self._parts.method)
+        story.notes += notes
+        asks = [Ask(name, retrieval.by_name[name]) for name in voters]
+        announce(calls, asks)
+        collected = await collect(calls, turn, self._parts.method, asks)
+        story.step("ask")
+        story.require(collected)
+        options = options_of(question) or self._settings.open_options
+        accuracy = dict(zip(retrieval.names, retrieval.accuracy, strict=True))
+        weights = [log_odds_weight(accuracy[name], options, sharpness=self._settings.sharpness) for name in voters]
+        chosen = await chosen_by_vote(story, self._parts, question, collected, weights)
+        return story.of_reference(collected, chosen)
