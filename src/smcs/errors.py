@@ -11,6 +11,7 @@ secret, and it is fit to be shown to a user as it stands.
     │   ├── UnknownNameError     a name that no plug-in has (backend, grader, strategy, ...)
     │   └── QuestionError        empty question, malformed questions file
     ├── BankError                the question bank cannot be read or written
+    │   ├── BankNotFoundError    there is none at this path (exit status 2)
     │   ├── BankFormatError      not a bank, or one of another format version
     │   └── EmbedderMismatchError  the bank was made by another embedder
     ├── WeightsError             a local LLM's weights cannot be had
@@ -63,6 +64,12 @@ class QuestionError(UsageError):
 
 class BankError(SmcsError):
     """The question bank cannot be read or written."""
+
+
+class BankNotFoundError(BankError):
+    """There is no bank at this path."""
+
+    exit_status: ClassVar[int] = 2
 
 
 class BankFormatError(BankError):

@@ -1,0 +1,5 @@
+"""``python -m smcs``."""
+
+from smcs.cli import main
+
+main()
