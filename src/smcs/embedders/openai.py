@@ -89,7 +89,7 @@ class OpenAIEmbedder:
             vectors = await self._request(["dimension"])
             self._dimension = vectors.shape[1]
         return EmbedderInfo(
-            name=f"openai:{self._settings.model}",
+            name=f"openai/{self._settings.model}",
             revision="",
             dimension=self._dimension,
             query_instruction=self._settings.query_instruction,
@@ -153,7 +153,8 @@ class OpenAIEmbedder:
             raise MalformedResponseError(
                 f"{where} gave embeddings of dimension {vectors.shape[1]} instead of {self._dimension}"
             )
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(vectors).all() or not np.isfinite(lengths).all() or not lengths.all():
             raise MalformedResponseError(f"{where} gave an embedding that is zero or not finite")
         return np.asarray(vectors / lengths, dtype=np.float32)

@@ -151,6 +151,8 @@ class SimulatedEndpoint:
         fault = self._faults.popleft() if self._faults else None
         try:
             body = await request.json()
+            if not isinstance(body, dict):
+                raise ValueError("the body must be a JSON object")
             self.requests.append(body)
             self.authorizations.append(request.headers.get("Authorization"))
             if self._api_key is not None and self.authorizations[-1] != f"Bearer {self._api_key}":
