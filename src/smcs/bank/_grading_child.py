@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 from smcs.bank.grading import Graders
 from smcs.errors import UnknownNameError
@@ -18,10 +18,15 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a grader prints is no reply
     graders = Graders()
+    _send(replies, Grade(None, reason="ready"))
     for line in sys.stdin.buffer:
         item = json.loads(line)
-        replies.write(json.dumps(asdict(_grade(graders, item["response"], item["question"]))) + "\n")
-        replies.flush()
+        _send(replies, _grade(graders, item["response"], item["question"]))
+
+
+def _send(replies: TextIO, grade: Grade) -> None:
+    replies.write(json.dumps(asdict(grade)) + "\n")
+    replies.flush()
 
 
 def _grade(graders: Graders, response: str, fields: dict[str, Any]) -> Grade:

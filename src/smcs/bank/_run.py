@@ -75,9 +75,10 @@ class Run:
                 await self._work(stored_earlier)
         finally:
             ticking.cancel()
-            self._watch(self.progress())
+            ended = self.progress()
+            self._watch(ended)
         self._writer.check()
-        return self.progress()
+        return ended
 
     def progress(self) -> EvaluationProgress:
         """Where the run is."""

@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from smcs.errors import BankError, BankFormatError
+from smcs.errors import BankError, BankFormatError, BankNotFoundError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -133,7 +133,7 @@ def _check_file(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
     except FileNotFoundError:
-        raise BankError(f"there is no bank {path}; smcs bank create makes one") from None
+        raise BankNotFoundError(f"there is no bank {path}; smcs bank create makes one") from None
     except IsADirectoryError:
         raise BankFormatError(f"{path} is a folder, not a question bank") from None
     except OSError as error:
@@ -172,10 +172,10 @@ def _file_engine(path: Path, mode: str, *, journal: str | None) -> Engine:
             cursor.execute(f"PRAGMA synchronous = {'NORMAL' if granted == 'wal' else 'FULL'}")
         cursor.close()
 
-    begin = "BEGIN IMMEDIATE" if mode.startswith("rw") else "BEGIN"
-
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        reads = mode.startswith("ro") or connection.get_execution_options().get("reads")
+        # A writer takes its turn at once: in the middle of its work it could find that another came first.
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smcs.bank.connect import Location, is_url, new_file_engine, open_engine, shown, translated
-from smcs.bank.store import BankStore, insert_questions, make_tables
+from smcs.bank.store import BankStore, insert_questions, make_tables, open_bank
 from smcs.errors import BankError, BankFormatError
 from smcs.protocols import Embedder
 from smcs.types import Question
@@ -119,8 +119,6 @@ def check_new(location: Location, *, overwrite: bool = False) -> None:
 
 
 def _check_no_bank(location: Location) -> None:
-    from smcs.bank.store import open_bank  # noqa: PLC0415
-
     with contextlib.suppress(BankFormatError):
         open_bank(location).close()
         raise BankError(f"there is a bank at {shown(location)} already; smcs bank add adds questions to it")

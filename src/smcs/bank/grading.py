@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from smcs import registry
-from smcs.errors import SmcsError
+from smcs.errors import BankError, SmcsError
 from smcs.protocols import Grader
 from smcs.types import Grade, Question
 
 TIME_LIMIT_S = 300.0
 """Longest that one grade may take, unless the grader has a `time_limit_s` of its own."""
 _BATCH = 32
+_START_S = 120.0
 _LONGEST_LINE = 1 << 26
 
 
@@ -106,7 +107,7 @@ class GradingPool:
         """Wait until all is graded.
 
         Raises:
-            OSError: no process can be started.
+            BankError: the process that grades does not start.
         """
         done = asyncio.create_task(self._queue.join())
         try:
@@ -119,6 +120,7 @@ class GradingPool:
 
     async def _work(self) -> None:
         child: _Child | None = None
+        suspect: ToGrade | None = None
         try:
             while True:
                 batch = [await self._queue.get()]
@@ -127,17 +129,17 @@ class GradingPool:
                 self._taken.set()
                 while batch:
                     child = child or await _Child.start()
-                    graded, alive = await self._grade(child, batch)
-                    batch = batch[graded:]
-                    if not alive:
+                    end = await self._grade(child, batch, suspect)
+                    batch, suspect = batch[end.graded :], end.suspect
+                    if not end.alive:
                         await child.end()
                         child = None
         finally:
             if child is not None:
                 await child.end()
 
-    async def _grade(self, child: _Child, batch: list[ToGrade]) -> tuple[int, bool]:
-        """Grade a batch in one child: how many were graded, and whether the child can go on."""
+    async def _grade(self, child: _Child, batch: list[ToGrade], suspect: ToGrade | None) -> _End:
+        """Grade a batch in one child, as far as that goes. `suspect` is a response that a child has died of."""
         child.send(batch)
         for done, item in enumerate(batch):
             limit = self._limit(item.question.grader)
@@ -146,12 +148,14 @@ class GradingPool:
                     grade = await child.receive()
             except TimeoutError:
                 self._tell(item, Grade(None, reason=f"the grader took longer than {limit:g} s"))
-                return done + 1, False
+                return _End(done + 1, alive=False)
+            if grade is None and item is not suspect:
+                return _End(done, alive=False, suspect=item)  # it gets one more try
             if grade is None:
                 self._tell(item, Grade(None, reason=f"the grader {item.question.grader!r} crashed on this response"))
-                return done + 1, False
+                return _End(done + 1, alive=False)
             self._tell(item, grade)
-        return len(batch), True
+        return _End(len(batch))
 
     def _tell(self, item: ToGrade, grade: Grade) -> None:
         self._graded(item, grade)
@@ -164,6 +168,15 @@ class GradingPool:
             return float(getattr(self._graders.get(grader), "time_limit_s", TIME_LIMIT_S))
         except SmcsError:
             return TIME_LIMIT_S
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How far a batch got: how many were graded, whether the child lives, and what it died of the first time."""
+
+    graded: int
+    alive: bool = True
+    suspect: ToGrade | None = None
 
 
 class _Child:
@@ -186,7 +199,19 @@ class _Child:
             start_new_session=True,  # Ctrl-C is the parent's business; the child ends with its standard input
             limit=_LONGEST_LINE,
         )
-        return cls(process)
+        child = cls(process)
+        try:
+            async with asyncio.timeout(_START_S):
+                ready = await child.receive()
+        except BaseException as error:
+            await child.end()
+            if isinstance(error, TimeoutError):
+                raise BankError(f"the process that grades did not start within {_START_S:g} s") from None
+            raise
+        if ready is None:
+            await child.end()
+            raise BankError("the process that grades ended as it started")
+        return child
 
     def send(self, batch: list[ToGrade]) -> None:
         assert self._process.stdin is not None

@@ -65,7 +65,7 @@ class BankStore:
         self.location = location
         self.engine = engine
         self.write = write
-        with translated(location), engine.connect() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(schema.bank.c.key, schema.bank.c.value))
             self.properties: Mapping[str, str] = {row.key: row.value for row in rows}
         self.embedder = EmbedderInfo(**json.loads(self.properties["embedder"]))
@@ -87,7 +87,7 @@ class BankStore:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read with."""
-        with translated(self.location), self.engine.connect() as connection:
+        with translated(self.location), self.engine.connect().execution_options(reads=True) as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -263,13 +263,12 @@ def open_bank(location: Location, *, write: bool = False) -> BankStore:
         BankError: there is none, or it cannot be read.
         BankFormatError: it is no bank, or of a version that this smcs does not know.
     """
-    engine = open_engine(location, write=write)
-    with translated(location):
-        with engine.connect() as connection:
-            version = migrations.stored_version(connection, location)
-        if version < schema.FORMAT_VERSION:
-            _migrate(location)
-        return BankStore(location, engine, write=write)
+    engine = open_engine(location, write=False)  # even opening for writing would touch a file that is no bank
+    with translated(location), engine.connect() as connection:
+        version = migrations.stored_version(connection, location)
+    if version < schema.FORMAT_VERSION:
+        _migrate(location)
+    return BankStore(location, open_engine(location, write=True) if write else engine, write=write)
 
 
 def load_bank(location: Location, split: str | None = VALIDATION) -> QuestionBank:
@@ -318,7 +317,7 @@ def insert_questions(
 def _migrate(location: Location) -> None:
     engine = open_engine(location, write=True)
     try:
-        with engine.begin() as connection:
+        with translated(location), engine.begin() as connection:
             # Looked at again: somebody else may have done it since.
             migrations.migrate(connection, location, migrations.stored_version(connection, location))
         settle(engine)

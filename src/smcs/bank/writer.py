@@ -16,6 +16,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from smcs import prompts
 from smcs.bank import schema
@@ -103,11 +104,23 @@ class BankWriter:
         try:
             with translated(self._store.location), self._store.engine.connect() as connection:
                 while batch := self._next_batch():
-                    write_records(connection, batch)
-                    connection.commit()
-                    self._tell(self._acknowledge, batch)
+                    self._write(connection, batch)
         except BaseException as error:  # noqa: BLE001  (handed to the event loop, which raises it)
             self._tell(self._fail, error)
+
+    def _write(self, connection: Connection, batch: Sequence[Record]) -> None:
+        """Store a batch; where it cannot be stored as a whole, as much of it as can be."""
+        try:
+            write_records(connection, batch)
+            connection.commit()
+        except SQLAlchemyError:
+            connection.rollback()
+            if len(batch) == 1:
+                raise
+            for record in batch:
+                self._write(connection, [record])
+        else:
+            self._tell(self._acknowledge, batch)
 
     def _next_batch(self) -> list[Record]:
         """All that is waiting; empty only when closing."""
