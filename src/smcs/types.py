@@ -76,7 +76,7 @@ class Sampling:
         set_there = {
             f.name: getattr(other, f.name)
             for f in dataclasses.fields(other)
-            if f.name != "extra" and getattr(other, f.name) not in (None, False)
+            if f.name != "extra" and getattr(other, f.name) is not None and getattr(other, f.name) is not False
         }
         return dataclasses.replace(self, **set_there, extra={**self.extra, **other.extra})
 

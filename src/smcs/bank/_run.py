@@ -13,12 +13,13 @@ from typing import Any
 from smcs.bank._asking import Asking
 from smcs.bank.budget import Budget
 from smcs.bank.grading import Graders, GradingPool, ToGrade
-from smcs.bank.plan import EvaluationPlan, LLMPlan, PlannedCall, messages_of
+from smcs.bank.plan import EvaluationPlan, LLMPlan, PlannedCall
 from smcs.bank.progress import EvaluationProgress, EvaluationReport, Tally
 from smcs.bank.records import Answered, Failed, Graded, Record, storable
 from smcs.bank.regrade import Waiting, texts, waiting_for_grades
 from smcs.bank.store import BankStore
 from smcs.bank.writer import BankWriter, write_records, write_settings
+from smcs.prompts import reference_messages
 from smcs.types import Completion, Failure, Grade, Message
 
 Watcher = Callable[[EvaluationProgress], None]
@@ -107,7 +108,7 @@ class Run:
                 llm,
                 self._tallies[seq],
                 self._budget,
-                messages=functools.partial(self._messages, llm),
+                messages=self._messages,
                 deliver=functools.partial(self._deliver, seq, llm),
             )
             work += [asking.work() for _ in range(min(llm.caller.settings.max_concurrency, len(llm.calls)))]
@@ -144,9 +145,9 @@ class Run:
                 self._grading.put(ToGrade((llm, question, key), text, self._plan.questions[question].question))
             await self._grading.room(_MOST_IN_GRADING)
 
-    def _messages(self, llm: LLMPlan, call: PlannedCall) -> tuple[Message, ...]:
+    def _messages(self, call: PlannedCall) -> tuple[Message, ...]:
         question = self._plan.questions[call.questions[0]].question
-        return messages_of(question, self._plan.conditions.system, llm.caller.settings.system)
+        return reference_messages(question, system=self._plan.conditions.system)
 
     async def _deliver(self, seq: int, llm: LLMPlan, call: PlannedCall, result: Completion | Failure) -> None:
         """Store what became of a call, and have the answer graded."""

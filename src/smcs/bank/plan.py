@@ -209,10 +209,9 @@ def messages_of(question: Question, system: str, own: str | None = None) -> tupl
 
     Args:
         system: of questions that bring none.
-        own: the LLM's own system prompt, which the pool puts in the place of any other.
+        own: the LLM's own system prompt, which the pool puts in the place of the instructions.
     """
-    messages = prompts.reference_messages(question, system=system)
-    return messages if own is None else (Message("system", own), *(m for m in messages if m.role != "system"))
+    return prompts.one_system_message(prompts.reference_messages(question, system=system), own)
 
 
 def _named(callers: list[LLMCaller], names: Sequence[str]) -> list[LLMCaller]:

@@ -13,6 +13,7 @@ from smcs.errors import CallError, SmcsError, UsageError
 from smcs.pool.call import SEEDS, Call
 from smcs.pool.outcomes import Result, failure_of, logprobs_unavailable, priced
 from smcs.pool.places import Places
+from smcs.prompts import one_system_message
 from smcs.protocols import LLM, Progress
 from smcs.transport.retry import Sleep
 from smcs.transport.tasks import all_of
@@ -95,17 +96,19 @@ class PooledLLM:
             messages: as `complete` is to be given them.
             keep_system: as `complete` is to be given it.
         """
-        return await self.llm.count_tokens(messages if keep_system else self._with_own_system(tuple(messages)))
+        return await self.llm.count_tokens(
+            one_system_message(messages) if keep_system else self._with_own_system(messages)
+        )
 
     async def complete(
         self, request: Request, progress: Progress = _SILENT, *, keep_system: bool = False
     ) -> list[Result]:
         """Generate ``request.n`` samples.
 
-        The LLM's own sampling settings go over the request's, and its own system prompt takes the place of the
-        request's. A seed counts on with the sample index, so that sample 3 of one request is sample 0 of a request
-        that begins there. Where a prompt's length and `max_tokens` together exceed the known context, `max_tokens` is
-        cut to what is left.
+        The LLM's own sampling settings go over the request's, its own system prompt takes the place of the request's
+        last system message, and several of these are joined into one. A seed counts on with the sample index, so that
+        sample 3 of one request is sample 0 of a request that begins there. Where a prompt's length and `max_tokens`
+        together exceed the known context, `max_tokens` is cut to what is left.
 
         Args:
             request: what to ask.
@@ -189,7 +192,7 @@ class PooledLLM:
 
     async def _prepared(self, request: Request, *, keep_system: bool) -> Request:
         """The request with this LLM's overrides, the seed of its first sample, and a `max_tokens` that fits."""
-        messages = request.messages if keep_system else self._with_own_system(request.messages)
+        messages = one_system_message(request.messages) if keep_system else self._with_own_system(request.messages)
         sampling = request.sampling
         if self._overrides_sampling:
             sampling = sampling.overridden_by(self._sampling)
@@ -198,14 +201,10 @@ class PooledLLM:
         left = await self._tokens_left(messages, sampling.max_tokens)
         if left is not None:
             sampling = dataclasses.replace(sampling, max_tokens=left)
-        if messages is request.messages and sampling is request.sampling:
-            return request
         return dataclasses.replace(request, messages=messages, sampling=sampling)
 
-    def _with_own_system(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        if self.settings.system is None:
-            return messages
-        return (Message("system", self.settings.system), *(m for m in messages if m.role != "system"))
+    def _with_own_system(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        return one_system_message(messages, self.settings.system)
 
     async def _tokens_left(self, messages: tuple[Message, ...], max_tokens: int | None) -> int | None:
         """What the context leaves to generate, where that is less than `max_tokens` and more than nothing.

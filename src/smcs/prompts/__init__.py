@@ -30,18 +30,38 @@ def reference_messages(
 ) -> tuple[Message, ...]:
     """What a referencer is asked; the same for a question of the bank and for one asked live.
 
+    The last system message holds the instructions, which an LLM's own may replace; those before it were given with the
+    question and stay (see `one_system_message`).
+
     Args:
-        question: its own system prompt, if it has one, comes before `system`.
+        question: its own system prompt, if it has one, stands in place of the instructions; an empty one means none.
         history: earlier turns of the conversation; a system message among them is kept.
-        system: system prompt instead of the package's.
+        system: instructions instead of the package's.
     """
-    prompt = question.system or system or load("reference_system.txt")
-    earlier_system = [m.content for m in history if m.role == "system"]
+    given = [m for m in history if m.role == "system"]
+    if question.system:
+        given.append(Message("system", question.system))
+    instructions = "" if question.system is not None else system or load("reference_system.txt")
     return (
-        Message("system", "\n\n".join([*earlier_system, prompt])),
+        *given,
+        Message("system", instructions),
         *(m for m in history if m.role != "system"),
         Message("user", question.text),
     )
+
+
+def one_system_message(messages: Sequence[Message], own: str | None = None) -> tuple[Message, ...]:
+    """The same messages with at most one system message, at the beginning: chat templates take no more.
+
+    Args:
+        own: instructions of the LLM that is asked; they take the place of the last system message.
+    """
+    system = [m.content for m in messages if m.role == "system"]
+    if own is not None:
+        system[-1:] = [own]
+    text = "\n\n".join(part for part in system if part)
+    others = tuple(m for m in messages if m.role != "system")
+    return (Message("system", text), *others) if text else others
 
 
 def aggregation_messages(

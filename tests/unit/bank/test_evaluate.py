@@ -104,7 +104,8 @@ async def test_an_llms_own_settings_come_first(store: BankStore, fake_llm: Any) 
     llm = fake_llm(sampling={"temperature": 0.7, "max_tokens": 99}, system="Mine.")
     await evaluate(store, [llm], seed=5)
     assert all(r.sampling == Sampling(temperature=0.7, max_tokens=99, seed=5) for r in llm.requests)
-    assert {r.messages[0].content for r in llm.requests} == {"Mine."}
+    # The pool puts the LLM's own instructions in place of these, and nothing else.
+    assert {prompts.one_system_message(r.messages, "Mine.")[0].content for r in llm.requests} == {"Mine."}
 
 
 async def test_concurrency_stays_within_each_llms_limit_and_llms_run_side_by_side(

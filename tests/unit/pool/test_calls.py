@@ -248,7 +248,6 @@ class TestOverrides:
         sent = backend.requests[0].sampling
         assert sent == Sampling(temperature=0.2, top_p=0.8, seed=1, extra={"x": 1, "min_p": 0.1})
 
-    @pytest.mark.xfail(reason="Sampling.overridden_by takes 0 for unset")
     async def test_zero_is_a_setting_too(self, pooled: MakePooled) -> None:
         backend = ScriptedLLM()
         llm = pooled(backend, sampling={"temperature": 0.0, "presence_penalty": 0.0})
