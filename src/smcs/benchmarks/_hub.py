@@ -204,7 +204,7 @@ def fetch(table: HubTable, cache_dir: Path | None) -> Path:
         QuestionError: it cannot be had.
     """
     from huggingface_hub import hf_hub_download  # noqa: PLC0415 - slow to import
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError  # noqa: PLC0415
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError  # noqa: PLC0415
 
     try:
         path = hf_hub_download(
@@ -214,7 +214,7 @@ def fetch(table: HubTable, cache_dir: Path | None) -> Path:
         raise QuestionError(
             f"{table.repo} is given out on request only: accept its terms on the hub, then set HF_TOKEN"
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
         raise QuestionError(
             f"cannot fetch {table.path} of data set {table.repo} from the hub ({type(error).__name__}); "
             "check the network, or give a local folder with the benchmarks' files"

@@ -31,7 +31,10 @@ class AimeGrader:
     def extract(self, response: str, question: Question) -> str | None:
         """The answer in normal form, such as ``25`` for ``025``."""
         found = find_answer(response)
-        return self._math.normal_form(found) if found else None
+        if not found:
+            return None
+        right_side = as_number(found.rpartition("=")[2])  # "m+n = 25"
+        return self._math.normal_form(found) if right_side is None else str(right_side)
 
     def grade(self, response: str, question: Question) -> Grade:
         """Compare the answer with the label."""

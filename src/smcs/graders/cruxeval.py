@@ -124,10 +124,10 @@ def _find(response: str) -> str | None:
     if field is not None:
         return field
     for pattern in (_TAGGED, _ASSERTED, _SAID, _CODE):
-        matches = list(pattern.finditer(response))
-        if matches:
-            found = next(g for g in matches[-1].groups() if g is not None)
-            return _unquoted(found)
+        for match in reversed(list(pattern.finditer(response))):
+            found = _unquoted(next(g for g in match.groups() if g is not None))
+            if found:
+                return found
     return None
 
 
