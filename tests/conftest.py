@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from smcs.llms.llama_cpp import Settings
 
 WeightsOf = Callable[[str], Path]
+SettingsOf = Callable[[str], "Settings"]
 
 _EMBEDDER = "minilm"
 
@@ -64,7 +66,8 @@ def weights_of(request: pytest.FixtureRequest) -> WeightsOf:
             return where
         if not request.config.getoption("--fetch-weights"):
             pytest.skip(f"the weights of {name} are not in the cache: --fetch-weights fetches them")
-        return asyncio.run(fetch(file, cache_dir()))
+        with ThreadPoolExecutor(1) as thread:  # the test may be running an event loop of its own
+            return thread.submit(asyncio.run, fetch(file, cache_dir())).result()
 
     return path
 
@@ -74,11 +77,16 @@ def _file_of(name: str) -> WeightsFile:
         from smcs.embedders.minilm import weights
 
         return weights()
-    return starter_settings(name).file
+    return _starter_settings(name).file
 
 
-def starter_settings(name: str) -> Settings:
-    """The settings of an LLM of the starter pool."""
+@pytest.fixture
+def starter_settings() -> SettingsOf:
+    """Gives the settings of an LLM of the starter pool by its name."""
+    return _starter_settings
+
+
+def _starter_settings(name: str) -> Settings:
     from smcs.llms.llama_cpp import Settings
     from smcs.system import load_pool
 

@@ -20,8 +20,9 @@ Advance = Callable[[int], None]
 """Told how many bytes are there by now."""
 
 _TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two packets
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # what a connection that breaks can lose
 _TRIES = 5  # in a row, each without a single new byte
+_PAUSE = 0.25  # seconds before the first of them, doubled for each further one
 
 
 class SourceError(WeightsError):
@@ -72,7 +73,7 @@ def download(
         fruitless = 0 if _length(target) > before else fruitless + 1
         if fruitless >= _TRIES or (fruitless and reason == UNREACHABLE):
             raise SourceError(f"{host(url)}: {reason}")
-        if stop.wait(min(2.0**fruitless / 4, 8.0)):
+        if stop.wait(_PAUSE * 2.0**fruitless):
             raise Stopped
 
 

@@ -105,7 +105,7 @@ def _ask(file: WeightsFile) -> HubFile:
     if constants.HF_HUB_OFFLINE:
         raise SourceError("the hub is not asked, since HF_HUB_OFFLINE is set")
     where = f"{file.repo} at {file.revision}"
-    url = hf_hub_url(str(file.repo), str(file.file), revision=file.revision)
+    url = hf_hub_url(str(file.repo), str(file.file), revision=file.revision, endpoint=constants.ENDPOINT)
     token = get_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
