@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smcs.errors import CallError, ContextLengthError, SmcsError
+from smcs.errors import CallError, ContextLengthError, RateLimitError, SmcsError
 from smcs.pool.calling import PooledLLM
 from smcs.types import Completion, Message, Request, Sampling
 
 _MESSAGES = (Message("user", "Reply with the one word: ready"),)
 _MAX_TOKENS = 8
+_MOST_REFUSALS = 3
+_LONGEST_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +50,26 @@ async def check_llm(llm: PooledLLM, *, timeout_s: float = 60.0) -> LLMCheck:
     wants = llm.info.logprobs is not False
     try:
         try:
-            completions = await llm.once(_request(llm, n, logprobs=wants), timeout_s=timeout_s)
+            completions = await _patiently(llm, _request(llm, n, logprobs=wants), timeout_s)
         except CallError as error:
             if error.retryable or isinstance(error, ContextLengthError) or error.status in {401, 403, 404}:
                 raise
-            completions = await llm.once(_request(llm, 1, logprobs=False), timeout_s=timeout_s)
+            completions = await _patiently(llm, _request(llm, 1, logprobs=False), timeout_s)
     except SmcsError as error:
         return LLMCheck(llm.name, False, time.perf_counter() - begin, False, False, str(error))
     return _judged(llm, completions, time.perf_counter() - begin)
+
+
+async def _patiently(llm: PooledLLM, request: Request, timeout_s: float) -> Sequence[Completion]:
+    """One try, or a few where the endpoint only asks to wait a little: one that is busy is not one that is wrong."""
+    for _ in range(_MOST_REFUSALS):
+        try:
+            return await llm.once(request, timeout_s=timeout_s)
+        except RateLimitError as error:
+            if (error.retry_after or 0) > _LONGEST_WAIT_S:
+                raise
+            await asyncio.sleep(error.retry_after or 1.0)
+    return await llm.once(request, timeout_s=timeout_s)
 
 
 def _request(llm: PooledLLM, n: int, *, logprobs: bool) -> Request:
@@ -61,8 +77,7 @@ def _request(llm: PooledLLM, n: int, *, logprobs: bool) -> Request:
     return Request(_MESSAGES, sampling, n)
 
 
-def _judged(llm: PooledLLM, completions: object, seconds: float) -> LLMCheck:
-    given = [c for c in completions if isinstance(c, Completion)] if isinstance(completions, list | tuple) else []
+def _judged(llm: PooledLLM, given: Sequence[Completion], seconds: float) -> LLMCheck:
     if not given:
         return LLMCheck(llm.name, False, seconds, False, False, "it answered without a completion")
     logprobs = all(c.token_logprobs is not None for c in given)

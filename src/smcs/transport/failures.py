@@ -26,9 +26,12 @@ _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_erro
 _CONTEXT_WORDS = re.compile(
     r"context[ _](?:length|window|size)|maximum (?:model|context|input|prompt|sequence) length|max_model_len"
     r"|(?:prompt|input|request)(?: \([^)]*\))? is (?:too long|longer than)|too many (?:input )?tokens"
-    r"|input length .* exceeds|reduce the length of the (?:messages|prompt|input)|`inputs` tokens \+|max_tokens must be at least 1, got -",
+    r"|input length .* exceeds|reduce the length of the (?:messages|prompt|input)|`inputs` tokens \+"
+    r"|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
+# What a server says of an address that it does not have, in contrast to a model that it does not have.
+_NO_SUCH_PAGE = re.compile(r"\s*(?:40[45]:?\s*)?(?:(?:page |method )?not (?:found|allowed))?\W*", re.IGNORECASE)
 # What some endpoints put in place of a number in the body of an error.
 _STATUS_OF_CODE = {
     "rate_limit_exceeded": 429,
@@ -141,7 +144,7 @@ def _kind(status: int, codes: set[str], detail: str, retry_after: float | None) 
 def _hint(status: int, kind: type[CallError], detail: str) -> str:
     if kind is AuthenticationError:
         return "; check the key that api_key_env names"
-    if status in {404, 405} and not detail:
+    if status in {404, 405} and _NO_SUCH_PAGE.fullmatch(detail):
         return "; check base_url: it usually ends in /v1"
     if 300 <= status < 400:
         return ": a redirection, which is not followed; put the address it leads to in base_url"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -178,15 +179,17 @@ class JsonClient:
             case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
                 what = f"no way to {self.origin} through the proxy that the environment names"
             case aiohttp.ClientConnectorError():
-                reason = error.os_error.strerror or "no reason given"
-                what = (
-                    f"cannot connect to {self.origin} ({shorten(reason)}); is the server running, and base_url right?"
-                )
+                what = f"cannot connect to {self.origin} ({_reason(error)}); is the server running, and base_url right?"
             case aiohttp.ClientResponseError():
                 return MalformedResponseError(f"{self.origin} does not speak HTTP as it should; check base_url")
             case _:
                 what = f"the connection to {self.origin} broke before the answer was complete"
         return ConnectionFailedError(what)
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    number = error.os_error.errno
+    return os.strerror(number).lower() if number else shorten(error.os_error.strerror or "no reason given")
 
 
 async def _chunks(

@@ -27,8 +27,10 @@ async def no_wait(seconds: float) -> None:
 async def embedder_at(endpoint: SimulatedEndpoint, **settings: Any) -> AsyncIterator[OpenAIEmbedder]:
     values = {"backend": "openai", "model": "words", "base_url": endpoint.base_url, **settings}
     made = OpenAIEmbedder(validate(Settings, values, "test"), sleep=no_wait)
-    yield made
-    await made.aclose()
+    try:
+        yield made
+    finally:
+        await made.aclose()
 
 
 @pytest.fixture

@@ -46,8 +46,10 @@ async def endpoint() -> AsyncIterator[SimulatedEndpoint]:
 async def llm_at(endpoint: SimulatedEndpoint, context: BuildContext, **settings: Any) -> AsyncIterator[OpenAILLM]:
     values = {"name": "mine", "backend": "openai", "model": "small", "base_url": endpoint.base_url, **settings}
     llm = create(validate(Settings, values, "test"), context)
-    yield llm
-    await llm.aclose()
+    try:
+        yield llm
+    finally:
+        await llm.aclose()
 
 
 @pytest.fixture

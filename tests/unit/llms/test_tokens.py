@@ -15,8 +15,8 @@ from smcs.types import Message
     [
         # Tokens of the Qwen2.5 tokenizer, which splits every digit.
         ("The quick brown fox jumps over the lazy dog.", 10),
-        ("In 2024, 1234567 people voted.", 17),
-        ("def f(x):\n    return [i ** 2 for i in range(x)]\n", 18),
+        ("In 2024, 1234567 people voted.", 18),
+        ("def f(x):\n    return [i ** 2 for i in range(x)]\n", 17),
         ("\\frac{a}{b} + \\sqrt{x^2}", 14),
         ("机器学习很有趣", 4),
         ("", 0),

@@ -15,6 +15,7 @@ from smcs.errors import (
     ConfigError,
     ConnectionFailedError,
     LogprobsUnavailableError,
+    RateLimitError,
     ServerError,
     UnknownNameError,
     UsageError,
@@ -153,6 +154,14 @@ class TestCheck:
         check = await Pool([pooled(backend)]).check("mine")
         assert (check.ok, check.logprobs, check.samples, check.message) == (False, False, False, str(error))
         assert len(backend.requests) == 1
+
+    async def test_a_busy_endpoint_is_waited_for_a_little(self, pooled: MakePooled) -> None:
+        backend = ScriptedLLM()
+        backend.script = [RateLimitError("busy", retry_after=0.01), RateLimitError("busy", retry_after=0.01)]
+        assert (await Pool([pooled(backend)]).check("mine")).ok
+        backend.script = [RateLimitError("busy", retry_after=60.0)]
+        check = await Pool([pooled(backend)]).check("mine")
+        assert (check.ok, check.message) == (False, "busy")
 
     async def test_weights_that_cannot_be_had(self, pooled: MakePooled) -> None:
         backend = ScriptedLLM()

@@ -30,10 +30,12 @@ async def process(*options: str) -> AsyncIterator[tuple[str, asyncio.subprocess.
     assert started.stdout is not None
     found = re.search(rb"http\S+", await started.stdout.readline())
     assert found is not None
-    yield found[0].decode(), started
-    if started.returncode is None:
-        started.kill()
-        await started.wait()
+    try:
+        yield found[0].decode(), started
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
 
 
 async def get(url: str) -> Any:

@@ -119,8 +119,15 @@ def test_any_body_gives_an_error(body: str) -> None:
     assert "<html>" not in str(made)
 
 
-def test_a_missing_page_hints_at_the_address() -> None:
-    assert "/v1" in str(error(404, "<html></html>"))
+@pytest.mark.parametrize(
+    "body", ["", "<html></html>", "404: Not Found", '{"detail": "Not Found"}', "404 page not found\n"]
+)
+def test_a_missing_page_hints_at_the_address(body: str) -> None:
+    assert "/v1" in str(error(404, body))
+
+
+def test_a_missing_model_does_not() -> None:
+    assert "/v1" not in str(error(404, {"error": {"message": "The model 'x' does not exist."}}))
 
 
 def test_a_redirection_is_refused_with_a_hint() -> None:

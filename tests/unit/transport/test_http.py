@@ -37,21 +37,27 @@ async def serving(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager
 async def client(base_url: str, made: Credentials = NOBODY) -> AsyncIterator[JsonClient]:
     opened = JsonClient(base_url, made, max_connections=4, connect_timeout_s=5)
-    yield opened
-    await opened.aclose()
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
 
 
 async def test_a_refused_connection_names_the_endpoint_and_what_to_check() -> None:
     port = free_port()
     async with client(f"http://127.0.0.1:{port}/v1") as opened:
-        with pytest.raises(ConnectionFailedError, match=rf"http://127.0.0.1:{port} .*is the server running"):
+        with pytest.raises(
+            ConnectionFailedError, match=rf"http://127.0.0.1:{port} \(connection refused\); is the server running"
+        ):
             await opened.post("/x", {})
 
 
