@@ -42,14 +42,9 @@ def grader_of(name: str) -> Grader:
 
 
 @pytest.fixture(scope="module")
-def data(request: pytest.FixtureRequest) -> Path:
-    """The folder with the benchmarks in the local format."""
-    given = request.config.getoption("--shared", default=None)
-    folder = Path(given) if given else Path(__file__).parents[3] / "shared"
-    folder = folder / "data" if (folder / "data").is_dir() else folder
-    if not (folder / "benchmarks").is_dir():
-        pytest.skip(f"no folder of benchmarks at {folder}")
-    return folder
+def data(shared_dir: Path) -> Path:
+    """The folder above the benchmarks in the local format."""
+    return shared_dir / "data"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,14 +18,9 @@ pytestmark = pytest.mark.shared
 
 
 @pytest.fixture(scope="module")
-def recorded(request: pytest.FixtureRequest) -> Path:
+def recorded(shared_dir: Path) -> Path:
     """The folder of recorded answers."""
-    given = request.config.getoption("--shared", default=None)
-    folder = Path(given) if given else Path(__file__).parents[3] / "shared"
-    folder = (folder / "data" if (folder / "data").is_dir() else folder) / "recorded"
-    if not folder.is_dir():
-        pytest.skip(f"no folder of recorded answers at {folder}")
-    return folder
+    return shared_dir / "data" / "recorded"
 
 
 @pytest.mark.parametrize(
