@@ -55,7 +55,13 @@ class Spec:
 
 
 class Engine:
-    """A loaded model."""
+    """A loaded model.
+
+    Attributes:
+        spec: what it was loaded from.
+        socket: where its server listens.
+        folder: where that server keeps files; nobody else can read it.
+    """
 
     def __init__(self, spec: Spec) -> None:
         """Load it. Takes seconds: call it in a thread.
@@ -66,11 +72,11 @@ class Engine:
         """
         _llama_gguf.read(spec.path)
         self.spec = spec
-        folder = _socket_folder()
-        self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, True)
-        self.socket = str(folder / "llama.sock")  # the ending is what tells llama.cpp that it is one
+        self.folder = _private_folder()
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        self.socket = str(self.folder / "llama.sock")  # the ending is what tells llama.cpp that it is one
         try:
-            self._server: Any = _load(spec, self.socket)
+            self._server: Any = _load(spec, self.socket, self.folder)
         except BaseException:
             self._remove_folder()
             raise
@@ -81,7 +87,7 @@ class Engine:
         self._remove_folder()
 
 
-def _socket_folder() -> Path:
+def _private_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="smcs-"))
     if len(str(folder)) < _LONGEST_SOCKET_PATH:
         return folder
@@ -89,7 +95,7 @@ def _socket_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="smcs-", dir="/tmp"))
 
 
-def _load(spec: Spec, socket: str) -> Any:
+def _load(spec: Spec, socket: str, folder: Path) -> Any:
     xllamacpp = _binding()
     params = xllamacpp.CommonParams()
     params.model.path = str(spec.path)
@@ -99,6 +105,8 @@ def _load(spec: Spec, socket: str) -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = spec.threads
     params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE  # mapped weights stay beside repacked ones
     params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    params.slot_save_path = f"{folder}/"
     params.warmup = False
     params.hostnames = [socket]
     params.port = 1  # any: a socket has none, but zero means "no server"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from smcs.errors import ConfigError
 from smcs.llms._llama_engine import Engine, Spec
+from smcs.llms._llama_prefix import Prefixes
 from smcs.weights.threads import run_in_thread
 
 _GIB = 1 << 30
@@ -32,10 +33,12 @@ class _Loaded:
         owners: LLMs that are made of it.
         leases: calls that are using it.
         used: when the last of them ended.
+        prefixes: what its idle sequences begin with.
     """
 
     spec: Spec
     engine: Engine | None = None
+    prefixes: Prefixes = field(default_factory=Prefixes)
     memory: int = 0
     owners: int = 0
     leases: int = 0
@@ -109,12 +112,12 @@ class Host:
                 self._idle.notify_all()
 
     @contextlib.asynccontextmanager
-    async def compute(self, spec: Spec, slots: int, exclusive: bool) -> AsyncIterator[None]:
-        """The right to compute with so many of the model's parallel sequences."""
+    async def compute(self, spec: Spec, slots: int, exclusive: bool) -> AsyncIterator[Prefixes]:
+        """The right to compute with so many of the model's parallel sequences, and what the idle ones begin with."""
         entry = self._entries[spec]
         await self._gate.enter(entry, slots, exclusive)
         try:
-            yield
+            yield entry.prefixes
         finally:
             self._gate.leave(entry, slots)
 
@@ -147,6 +150,7 @@ class Host:
 
     async def _unload(self, entry: _Loaded) -> None:
         engine, entry.engine = entry.engine, None
+        entry.prefixes = Prefixes()
         if engine is not None:
             await run_in_thread(lambda _: engine.close(), "smcs-unload")
 

@@ -27,6 +27,16 @@ async def post(socket: str, path: str, body: Mapping[str, Any]) -> dict[str, Any
         return payload
 
 
+async def get(socket: str, path: str) -> Any:
+    """Receive JSON.
+
+    Raises:
+        CallError: typed by what went wrong.
+    """
+    async with _response(socket, path, None) as response:
+        return json.loads(await response.read())
+
+
 async def stream(socket: str, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """Send JSON and receive the objects of the event stream. Closing it (`aclosing`) ends the generation.
 
@@ -38,13 +48,17 @@ async def stream(socket: str, path: str, body: Mapping[str, Any]) -> AsyncGenera
             async for data in events:
                 if data.strip() == b"[DONE]":
                     return
-                yield _parsed(data)
+                chunk = _parsed(data)
+                yield chunk
+                if chunk.get("stop") is True:  # the end in llama.cpp's own form, which has no [DONE]
+                    return
         raise ConnectionFailedError(f"{_WHERE} broke off in the midst of its answer")
 
 
 @asynccontextmanager
-async def _response(socket: str, path: str, body: Mapping[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse]:
-    data = json.dumps(body).encode()  # escaped, so that lone surrogates in a text pass too
+async def _response(socket: str, path: str, body: Mapping[str, Any] | None) -> AsyncGenerator[aiohttp.ClientResponse]:
+    """The response to a POST, or to a GET where there is nothing to send; its status is checked."""
+    data = None if body is None else json.dumps(body).encode()  # escaped, so that lone surrogates in a text pass too
     # A session for each call costs 0.2 ms, next to a call's seconds, and leaves nothing to be closed with its loop.
     try:
         async with (
@@ -53,7 +67,7 @@ async def _response(socket: str, path: str, body: Mapping[str, Any]) -> AsyncGen
                 timeout=aiohttp.ClientTimeout(total=None),
                 headers={"Content-Type": "application/json"},
             ) as session,
-            session.post(f"http://llama{path}", data=data) as response,
+            session.request("GET" if data is None else "POST", f"http://llama{path}", data=data) as response,
         ):
             if response.status != 200:
                 text = await response.text(errors="replace")

@@ -22,19 +22,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from smcs.config import LLMSettings, PositiveInt
-from smcs.errors import BadRequestError, ConfigError
+from smcs.errors import ConfigError, ConnectionFailedError
 from smcs.llms import _llama_gguf, _llama_http
 from smcs.llms._chat import RESERVED, completions_of, request_body
 from smcs.llms._chat_stream import StreamedBody
 from smcs.llms._llama_engine import Engine, Spec
 from smcs.llms._llama_host import Host, host
+from smcs.llms._llama_prefix import tokens_of
 from smcs.protocols import BuildContext, Progress
 from smcs.types import Completion, LLMInfo, Message, Request
 from smcs.weights import WeightsFile, fetch, machine
@@ -147,19 +148,15 @@ class LlamaCpp:
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that these messages make: exact. Loads the LLM if it is not."""
         async with self._engine() as engine:
-            written = [{"role": m.role, "content": m.content} for m in messages]
-            prompt = (await _llama_http.post(engine.socket, "/apply-template", {"messages": written}))["prompt"]
-            body = {"content": prompt, "add_special": True, "parse_special": True}
-            return len((await _llama_http.post(engine.socket, "/tokenize", body))["tokens"])
+            return len(await tokens_of(engine, [{"role": m.role, "content": m.content} for m in messages]))
 
     async def aclose(self) -> None:
-        """Cancel what is running, and free the memory unless another LLM shares it."""
+        """Stop what is running, and free the memory unless another LLM shares it."""
         self._closed = True
         for task in self._running:
             task.cancel()
-        spec, self._spec = self._spec, None
-        if spec is not None and self._host is not None:
-            await self._host.release(spec)
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._leave_host()
 
     async def _generate(self, engine: Engine, request: Request, report: Callable[[int], None]) -> list[Completion]:
         """Samples of one request to the server, at most as many as it has sequences."""
@@ -167,14 +164,18 @@ class LlamaCpp:
         if request.sampling.logprobs:
             body["top_logprobs"] = 1
         body |= {"stream": True, "stream_options": {"include_usage": True}, "cache_prompt": True}
+        body["return_progress"] = True  # what is written meanwhile lets the server notice that a call was cancelled
         collected = _Collected(report)
-        assert self._host is not None
-        async with (
-            self._host.compute(engine.spec, request.n, self._settings.exclusive),
-            aclosing(_llama_http.stream(engine.socket, "/v1/chat/completions", body)) as chunks,
-        ):
-            async for chunk in chunks:
-                collected.add(chunk)
+        work = asyncio.ensure_future(self._stream(engine, body, request.n, collected))
+        self._running.add(work)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if work.cancelled() and self._closed:
+                raise ConnectionFailedError(f"{self._info.name} was closed during the call") from None
+            raise
+        finally:
+            self._running.discard(work)
         completions = completions_of(
             collected.body(), request, llm=self._info.name, where="llama.cpp", choice_error=lambda _: None
         )
@@ -183,25 +184,39 @@ class LlamaCpp:
             for i, c in enumerate(completions)
         ]
 
+    async def _stream(self, engine: Engine, body: dict[str, Any], slots: int, collected: _Collected) -> None:
+        assert self._host is not None
+        async with AsyncExitStack() as stack:
+            prefixes = await stack.enter_async_context(self._host.compute(engine.spec, slots, self._settings.exclusive))
+            starting = await stack.enter_async_context(AsyncExitStack())
+            await starting.enter_async_context(prefixes.starting(engine, body["messages"]))
+            chunks = _llama_http.stream(engine.socket, "/v1/chat/completions", body)
+            async for chunk in await stack.enter_async_context(aclosing(chunks)):
+                collected.add(chunk)
+                if collected.started:
+                    await starting.aclose()
+
     @asynccontextmanager
     async def _engine(self, on_loading: Callable[[bool], None] = lambda _: None) -> AsyncIterator[Engine]:
         """The loaded LLM."""
         if self._closed:
-            raise BadRequestError(f"{self._info.name} has been closed")
+            raise ConnectionFailedError(f"{self._info.name} has been closed")
         here = host()
-        if self._spec is None or self._host is not here:
+        if self._host is not None and self._host is not here:
+            await self._leave_host()  # of an event loop that has ended
+        if self._spec is None:
             spec = await self._find_spec()
-            if self._spec is None or self._host is not here:  # meanwhile, by another call
+            if self._spec is None:  # not meanwhile, by another call
                 self._spec, self._host = spec, here
                 here.register(spec)
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            async with here.lease(self._spec, self._budget, on_loading) as engine:
-                yield engine
-        finally:
-            self._running.discard(task)
+        async with here.lease(self._spec, self._budget, on_loading) as engine:
+            yield engine
+
+    async def _leave_host(self) -> None:
+        spec, self._spec = self._spec, None
+        here, self._host = self._host, None
+        if spec is not None and here is not None:
+            await here.release(spec)
 
     async def _find_spec(self) -> Spec:
         settings = self._settings
@@ -224,18 +239,25 @@ class _Collected(StreamedBody):
     """A streamed answer, with the number of tokens of each choice.
 
     The server ends each choice with its finish reason, followed by a chunk with the usage of that choice alone.
+
+    Attributes:
+        generated: tokens of each choice that has ended, by its index.
+        started: whether the prompt has been computed.
     """
 
     def __init__(self, tokens: Callable[[int], None]) -> None:
         super().__init__(tokens)
         self.generated: dict[int, int] = {}
+        self.started = False
         self._ended = 0
 
     def add(self, chunk: dict[str, Any]) -> None:
         super().add(chunk)
+        self.started |= self._tokens > 0
         for choice in chunk.get("choices") or []:
             if choice.get("finish_reason"):
                 self._ended = int(choice.get("index", 0))
+                self.started = True
         usage = chunk.get("usage")
         if isinstance(usage, dict):
             self.generated[self._ended] = int(usage.get("completion_tokens", 0))
