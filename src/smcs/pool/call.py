@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from smcs.config import LLMSettings
-from smcs.errors import CallError, CallTimeoutError, MalformedResponseError, RateLimitError
+from smcs.errors import BadRequestError, CallError, CallTimeoutError, MalformedResponseError, RateLimitError
 from smcs.pool.outcomes import Rejection, Result, failure_of, finished, rejection
 from smcs.pool.places import Places
 from smcs.protocols import LLM, Progress
@@ -63,8 +63,8 @@ class Call:
         """Try until every sample is there or the call fails for good.
 
         Returns:
-            One result a sample, in order; fewer only where the backend turns out to give one sample a request
-            (`one_at_a_time`), with those that it gave.
+            One result a sample, in order; fewer only where the backend seems to give one sample a request
+            (`one_at_a_time`): those that it gave.
         """
         policy = RetryPolicy(self._settings.max_retries, self._settings.max_backoff_s)
 
@@ -96,7 +96,13 @@ class Call:
 
     async def _fill(self, request: Request, progress: Progress, number: int) -> None:
         """One try: add what came, and raise where something is still missing and trying again may help."""
-        completions = (await self.once(request, progress))[: request.n]
+        try:
+            completions = (await self.once(request, progress))[: request.n]
+        except BadRequestError:
+            if request.n == 1:
+                raise
+            self.one_at_a_time = True  # some endpoints refuse to give several; if that is not it, a single call tells
+            return
         rejected: Rejection | None = None
         for completion in completions:
             done = finished(completion, self._info, self.seconds, number)

@@ -134,11 +134,11 @@ class PooledLLM:
             return [failure_of(error, self.name)] * request.n
         results: list[Result] = []
         if request.n == 1 or (self._info.multiple_samples and not self._one_at_a_time):
-            call = self._call()
-            results = await call.run(prepared, progress)
-            self._one_at_a_time |= call.one_at_a_time
+            results = await self._call().run(prepared, progress)
         if len(results) < request.n:
-            results += await self._singly(prepared, len(results), progress)
+            singles = await self._singly(prepared, len(results), progress)
+            self._one_at_a_time |= any(isinstance(result, Completion) for result in singles)
+            results += singles
         self._learn_logprobs(request, results)
         return results
 

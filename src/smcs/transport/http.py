@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -120,7 +121,9 @@ class JsonClient:
         if self._session is None or self._loop is not loop:
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=300),
+                connector=aiohttp.TCPConnector(
+                    limit=self._max_connections, ttl_dns_cache=300, socket_factory=_lasting_socket
+                ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
                 headers={"Content-Type": "application/json", "User-Agent": "smcs", **self._credentials.headers},
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -185,6 +188,16 @@ class JsonClient:
             case _:
                 what = f"the connection to {self.origin} broke before the answer was complete"
         return ConnectionFailedError(what)
+
+
+def _lasting_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that is probed while it is idle: a long generation sends nothing for minutes, and routers forget it."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    return made
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:

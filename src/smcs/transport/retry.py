@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from smcs.errors import CallError
+from smcs.errors import CallError, RateLimitError
 
 T = TypeVar("T")
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
@@ -25,7 +25,8 @@ class RetryPolicy:
         max_retries: tries after the first one.
         max_backoff_s: longest wait between two tries. An endpoint that asks for more is given up at once: waiting less
             than it asks would only annoy it.
-        first_backoff_s: upper bound of the first wait; it doubles with every try.
+        first_backoff_s: upper bound of the first wait; it doubles with every try. Four times as long after a refusal
+            that does not say how long to wait: limits mostly are by the minute.
     """
 
     max_retries: int
@@ -47,7 +48,8 @@ class RetryPolicy:
                 return None
             # A little late, so that all who were refused together do not come back together.
             return error.retry_after + rng.uniform(0, min(1.0, 0.1 * error.retry_after))
-        return rng.uniform(0, min(self.max_backoff_s, self.first_backoff_s * 2.0 ** (attempts - 1)))
+        first = self.first_backoff_s * (4 if isinstance(error, RateLimitError) else 1)
+        return rng.uniform(0, min(self.max_backoff_s, first * 2.0 ** (attempts - 1)))
 
     def asks_too_long(self, error: CallError) -> bool:
         """Whether the endpoint asks for a longer wait than this policy allows."""

@@ -11,6 +11,7 @@ import pytest
 
 from smcs.errors import (
     AuthenticationError,
+    BadRequestError,
     CallTimeoutError,
     ConnectionFailedError,
     ContextLengthError,
@@ -164,6 +165,23 @@ class TestRetries:
         backend.requests.clear()
         await completed(llm, ask(n=2))
         assert [r.n for r in backend.requests] == [1, 1]
+
+    async def test_an_endpoint_that_refuses_n_is_asked_singly(self, pooled: MakePooled) -> None:
+        backend = ScriptedLLM()
+        backend.script = [BadRequestError("n must be 1", status=400)]
+        llm = pooled(backend)
+        assert len(await completed(llm, ask(n=3))) == 3
+        assert [r.n for r in backend.requests] == [3, 1, 1, 1]
+        await completed(llm, ask(n=2))
+        assert [r.n for r in backend.requests[4:]] == [1, 1]
+
+    async def test_a_refusal_of_something_else_stays_one(self, pooled: MakePooled) -> None:
+        backend = ScriptedLLM()
+        llm = pooled(backend)
+        backend.script = [BadRequestError("no such setting", status=400)] * 3
+        assert [f.message for f in await failed(llm, ask(n=2))] == ["no such setting"] * 2
+        await completed(llm, ask(n=2))
+        assert backend.requests[-1].n == 2
 
     async def test_one_of_several_single_calls_may_fail_alone(self, pooled: MakePooled) -> None:
         backend = ScriptedLLM(samples=False)

@@ -106,6 +106,12 @@ def test_backoff_doubles_up_to_its_cap_with_full_jitter(attempts: int, cap: floa
     assert 0 <= wait <= min(cap, 0.5 * 2 ** (attempts - 1))
 
 
+def test_a_refusal_without_a_time_is_waited_for_longer() -> None:
+    rng = random.Random(0)
+    waits = [POLICY.wait_s(RateLimitError("slow down"), 1, rng) or 0.0 for _ in range(200)]
+    assert 1.5 < max(waits) <= 2.0
+
+
 def test_jitter_spreads_over_the_whole_range() -> None:
     rng = random.Random(0)
     waits = [POLICY.wait_s(ServerError("down"), 3, rng) or 0.0 for _ in range(200)]
