@@ -7,11 +7,13 @@ import dataclasses
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from smcs.config import validate
+from smcs.config import load_pool, method_settings, validate
+from smcs.embedders import openai as embedders_openai
 from smcs.errors import (
     AuthenticationError,
     BadRequestError,
@@ -308,3 +310,15 @@ async def test_connections_are_kept_and_limited(endpoint: SimulatedEndpoint, con
         made = await asyncio.gather(*(ask(llm) for _ in range(20)))
     assert len(made) == 20
     assert endpoint.most_in_flight <= 3
+
+
+def test_the_example_pool_is_right(monkeypatch: pytest.MonkeyPatch, context: BuildContext) -> None:
+    path = Path(__file__).parents[3] / "pools" / "example-openai.toml"
+    pool = load_pool(path, lambda _: Settings, lambda _: embedders_openai.Settings)
+    assert len(pool.llm) == 5
+    method_settings("paper", pool.smcs)
+    for variable in ("OPENROUTER_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, "sk-test")
+    for settings in pool.llm:
+        assert isinstance(settings, Settings)
+        assert create(settings, context).info.name == settings.name
