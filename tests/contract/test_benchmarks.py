@@ -100,7 +100,7 @@ class TestWithoutData:
         def offline(*_: object, **__: object) -> str:
             raise ConnectionError("no route")
 
-        monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+        monkeypatch.setattr("requests.head", offline)
         with pytest.raises(QuestionError, match=r"cannot fetch .* from the hub .*local folder"):
             build(name).load("test", Hub(tmp_path))
 

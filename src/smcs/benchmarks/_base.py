@@ -116,7 +116,8 @@ class TableBenchmark:
             raise UnknownNameError(f"benchmark {self.name!r} has no split {split!r}{known}")
         questions = [self._question(row) for row in self._rows(split, source) if row["split"] == split]
         if not questions:
-            raise QuestionError(f"no question of split {split!r} of benchmark {self.name!r} in {source}")
+            where = source.path if isinstance(source, LocalFolder) else "the hub's data set"
+            raise QuestionError(f"no question of split {split!r} of benchmark {self.name!r} in {where}")
         return questions
 
     def _rows(self, split: str, source: Source) -> Iterable[Mapping[str, Any]]:

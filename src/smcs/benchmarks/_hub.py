@@ -25,6 +25,7 @@ from smcs.errors import QuestionError
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE = 5.0  # seconds until the hub counts as unreachable
 _MISSING_SHARE = 0.02  # more missing questions than this, and the data set is not the one that is meant
 Row: TypeAlias = dict[str, Any]
 
@@ -203,12 +204,18 @@ def fetch(table: HubTable, cache_dir: Path | None) -> Path:
     Raises:
         QuestionError: it cannot be had.
     """
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - slow to import
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache  # noqa: PLC0415 - slow to import
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError  # noqa: PLC0415
 
+    cached = try_to_load_from_cache(
+        table.repo, table.path, cache_dir=cache_dir, revision=table.revision, repo_type="dataset"
+    )
+    if isinstance(cached, str):
+        return Path(cached)
     try:
+        _reach_hub()
         path = hf_hub_download(
-            table.repo, table.path, repo_type="dataset", revision=table.revision, cache_dir=cache_dir, etag_timeout=10
+            table.repo, table.path, repo_type="dataset", revision=table.revision, cache_dir=cache_dir
         )
     except GatedRepoError as error:
         raise QuestionError(
@@ -220,3 +227,15 @@ def fetch(table: HubTable, cache_dir: Path | None) -> Path:
             "check the network, or give a local folder with the benchmarks' files"
         ) from error
     return Path(path)
+
+
+def _reach_hub() -> None:
+    """Ask the hub for anything, so that where there is none this is known at once: its client tries for half a minute.
+
+    Raises:
+        OSError: it does not answer.
+    """
+    import requests  # noqa: PLC0415
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    requests.head(constants.ENDPOINT, timeout=_PATIENCE, allow_redirects=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 
 from smcs.benchmarks import _hub
 from smcs.benchmarks._hub import Candidate, Entry, HubTable, Row, digest, fetch, hub_rows, order_of, to_row
@@ -121,6 +122,31 @@ def test_what_the_hub_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, e
         kind = getattr(errors, error)
         raise kind.__new__(kind)  # its constructor wants a response of the hub's HTTP client
 
+    monkeypatch.setattr(_hub, "_reach_hub", lambda: None)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
     with pytest.raises(QuestionError, match=message):
         fetch(table(), tmp_path)
+
+
+def test_a_hub_out_of_reach_is_not_asked_again_and_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+
+    def offline(*_: object, **__: object) -> None:
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr("requests.head", offline)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *args, **_: asked.append(args))
+    with pytest.raises(QuestionError, match=r"cannot fetch rows\.jsonl of data set org/sums from the hub"):
+        fetch(table(), tmp_path)
+    assert not asked
+
+
+def test_what_is_in_the_cache_needs_no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise AssertionError("asked")
+
+    cached = tmp_path / "datasets--org--sums" / "snapshots" / ("0" * 40) / "rows.jsonl"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("{}\n")
+    monkeypatch.setattr("requests.head", offline)
+    assert fetch(table(), tmp_path) == cached
