@@ -47,7 +47,7 @@ class View:
         """The user has had enough: say what is safe, and how to go on."""
         kept = sum(s.answered for s in self._progress.strategies) if self._progress else 0
         Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"{kept} answers of this run are stored, and all calls that were answered; the same command goes on from here."
+            f"{kept} answers of this run are stored, and all calls; the same command goes on from here."
         )
 
     def render(self) -> RenderableType:

@@ -14,11 +14,16 @@ from smcs.bank import QuestionBank
 from smcs.config import LLMSettings, SMCSSettings
 from smcs.errors import BadRequestError, SmcsError
 from smcs.pool import Pool, PooledLLM
-from smcs.protocols import Progress
+from smcs.protocols import Progress, Strategy
+from smcs.strategies import Parts, build, parse_specs
 from smcs.strategies.smcs import SMCS
 from smcs.types import Completion, EmbedderInfo, LLMInfo, Message, Question, Request
 
 EMBEDDER = EmbedderInfo("letters", "1", 26)
+
+
+def is_aggregation(request: Request) -> bool:
+    return "Responses from models:" in request.messages[0].content
 
 
 class ScriptedLLM:
@@ -121,12 +126,35 @@ class Lab:
         observed = np.ones_like(capability, dtype=bool)
         return QuestionBank(self.questions, embeddings, EMBEDDER, tuple(self.llms), capability, observed)
 
+    def pool(self) -> Pool:
+        return Pool(
+            [
+                PooledLLM(
+                    llm, LLMSettings(name=name, backend="scripted", max_retries=0, **self.overrides.get(name, {}))
+                )
+                for name, llm in self.llms.items()
+            ]
+        )
+
     def strategy(self) -> SMCS:
-        pooled = [
-            PooledLLM(llm, LLMSettings(name=name, backend="scripted", max_retries=0, **self.overrides.get(name, {})))
-            for name, llm in self.llms.items()
-        ]
-        return SMCS(Pool(pooled), self.bank(), self.embedder, SMCSSettings(**self.settings))
+        return SMCS(self.pool(), self.bank(), self.embedder, SMCSSettings(**self.settings))
+
+    def build(self, spec: str) -> Strategy:
+        """Any strategy, as the command line names it."""
+        (parsed,) = parse_specs(spec)
+        return build(parsed, Parts(self.pool(), self.bank(), self.embedder, SMCSSettings(**self.settings)))
+
+    def answers(self, **texts: str) -> None:
+        """Have LLMs answer these texts; the aggregator's job is theirs too, and they do it by "aggregated by ..."."""
+        for name, text in texts.items():
+
+            def reply(request: Request, sample: int, name: str = name, text: str = text) -> str:
+                return f"aggregated by {name}" if is_aggregation(request) else text
+
+            self.llms[name].reply = reply
+
+    def asked(self, name: str) -> list[Request]:
+        return self.llms[name].requests
 
     def fail(self, *names: str) -> None:
         for name in names:
