@@ -32,12 +32,12 @@ def names(kind: Kind) -> list[str]:
 
 
 def find(kind: Kind, name: str) -> Any:
-    """The module with this name.
+    """The module with this name, written with hyphens or underscores (``mmlu_pro``).
 
     Raises:
         UnknownNameError: there is none.
     """
-    if name in _built_in(kind):
+    if name.replace("_", "-") in _built_in(kind):
         return importlib.import_module(f"smcs.{kind}.{name.replace('-', '_')}")
     installed = _installed(kind)
     if name in installed:

@@ -18,7 +18,11 @@ def test_find_imports_the_module() -> None:
     assert registry.find("llms", "openai").__name__ == "smcs.llms.openai"
 
 
-@pytest.mark.parametrize("name", ["opnai", "", "llama_cpp", "..config"])
+def test_underscores_will_do() -> None:
+    assert registry.find("llms", "llama_cpp") is registry.find("llms", "llama-cpp")
+
+
+@pytest.mark.parametrize("name", ["opnai", "", "_chat", "..config", "openai.Settings"])
 def test_unknown_names_are_typed_and_say_what_is_known(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"known: .*openai"):
         registry.find("llms", name)
