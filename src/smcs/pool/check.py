@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smcs.errors import CallError, ContextLengthError, RateLimitError, SmcsError
+from smcs.errors import BadRequestError, LogprobsUnavailableError, RateLimitError, SmcsError
 from smcs.pool.calling import PooledLLM
 from smcs.types import Completion, Message, Request, Sampling
 
@@ -39,7 +39,7 @@ class LLMCheck:
 
 
 async def check_llm(llm: PooledLLM, *, timeout_s: float = 60.0) -> LLMCheck:
-    """Make a small real call, and a plainer one where it is refused: without log-probabilities, of one sample.
+    """Make a small real call, and plainer ones where it is refused: of one sample, then without log-probabilities.
 
     Args:
         llm: whom to call.
@@ -48,16 +48,32 @@ async def check_llm(llm: PooledLLM, *, timeout_s: float = 60.0) -> LLMCheck:
     begin = time.perf_counter()
     n = 2 if llm.info.multiple_samples else 1
     wants = llm.info.logprobs is not False
+    ways = list(dict.fromkeys([(n, wants), (1, wants), (1, False)]))
     try:
-        try:
-            completions = await _patiently(llm, _request(llm, n, logprobs=wants), timeout_s)
-        except CallError as error:
-            if error.retryable or isinstance(error, ContextLengthError) or error.status in {401, 403, 404}:
-                raise
-            completions = await _patiently(llm, _request(llm, 1, logprobs=False), timeout_s)
+        completions = await _first_that_is_not_refused(llm, ways, timeout_s)
     except SmcsError as error:
         return LLMCheck(llm.name, False, time.perf_counter() - begin, False, False, str(error))
     return _judged(llm, completions, time.perf_counter() - begin)
+
+
+async def _first_that_is_not_refused(
+    llm: PooledLLM, ways: Sequence[tuple[int, bool]], timeout_s: float
+) -> Sequence[Completion]:
+    """The completions of the first call that the endpoint does not refuse for what it asks.
+
+    Args:
+        llm: whom to call.
+        ways: how many samples to ask for, and whether with log-probabilities.
+        timeout_s: most seconds for each.
+    """
+    for n, logprobs in ways[:-1]:
+        try:
+            return await _patiently(llm, _request(llm, n, logprobs=logprobs), timeout_s)
+        except (BadRequestError, LogprobsUnavailableError) as error:
+            if error.status == 404:
+                raise
+    n, logprobs = ways[-1]
+    return await _patiently(llm, _request(llm, n, logprobs=logprobs), timeout_s)
 
 
 async def _patiently(llm: PooledLLM, request: Request, timeout_s: float) -> Sequence[Completion]:

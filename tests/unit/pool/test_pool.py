@@ -118,15 +118,18 @@ class TestCheck:
         assert (check.ok, check.logprobs, check.samples) == (True, False, True)
         assert "no log-probabilities" in check.message
 
-    @pytest.mark.parametrize(
-        "error", [LogprobsUnavailableError("no logprobs", status=400), BadRequestError("n", status=400)]
-    )
-    async def test_a_refusal_is_followed_by_a_plainer_call(self, pooled: MakePooled, error: BadRequestError) -> None:
+    async def test_a_refusal_of_logprobs_is_followed_by_a_plainer_call(self, pooled: MakePooled) -> None:
         backend = ScriptedLLM(logprobs=None)
-        backend.script = [error]
+        backend.script = [LogprobsUnavailableError("no logprobs", status=400)] * 2
         check = await Pool([pooled(backend)]).check("mine")
         assert (check.ok, check.logprobs, check.samples) == (True, False, False)
-        assert (backend.requests[1].n, backend.requests[1].sampling.logprobs) == (1, False)
+        assert [(r.n, r.sampling.logprobs) for r in backend.requests] == [(2, True), (1, True), (1, False)]
+
+    async def test_a_refusal_of_several_samples_does_not_hide_logprobs(self, pooled: MakePooled) -> None:
+        backend = ScriptedLLM(logprobs=None)
+        backend.script = [BadRequestError("n must be 1", status=400)]
+        check = await Pool([pooled(backend)]).check("mine")
+        assert (check.ok, check.logprobs, check.samples) == (True, True, False)
 
     async def test_an_endpoint_that_ignores_n(self, pooled: MakePooled) -> None:
         backend = ScriptedLLM()
