@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
@@ -310,17 +311,22 @@ class TestLimits:
         assert backend.most_running == 3
         assert len(backend.requests) == 60
 
-    async def test_waiting_for_a_place_is_not_part_of_the_time(self, pooled: MakePooled) -> None:
+    async def test_waiting_for_a_place_is_not_part_of_the_time(
+        self, pooled: MakePooled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = SimpleNamespace(now=100.0)
+        monkeypatch.setattr("smcs.pool.call.time", SimpleNamespace(perf_counter=lambda: clock.now))
         backend = ScriptedLLM()
-        backend.free.clear()
         llm = pooled(backend, max_concurrency=1)
-        llm._started = True
-        first, second = asyncio.create_task(llm.complete(ASK)), asyncio.create_task(llm.complete(ASK))
-        await asyncio.sleep(0.05)
+        await llm.start()
+        backend.free.clear()
+        tasks = [asyncio.create_task(completed(llm)) for _ in range(2)]
+        while not backend.running:
+            await asyncio.sleep(0)
+        clock.now += 7
         backend.free.set()
-        results = [(await first)[0].seconds, (await second)[0].seconds]
-        assert results[0] >= 0.05
-        assert results[1] < results[0]
+        (first,), (second,) = [await task for task in tasks]
+        assert (first.seconds, second.seconds) == (7, 0)
 
     async def test_a_call_that_takes_too_long_is_tried_again_and_then_fails(self, pooled: MakePooled) -> None:
         backend = ScriptedLLM()
@@ -332,13 +338,20 @@ class TestLimits:
         assert "timeout_s = 0.01" in made.message
         assert (backend.cancelled, backend.running) == (2, 0)
 
-    async def test_loading_is_not_part_of_the_time_limit(self, pooled: MakePooled) -> None:
+    async def test_loading_is_not_part_of_the_time_limit(
+        self, pooled: MakePooled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         backend = ScriptedLLM()
-        backend.free.clear()
-        task = asyncio.create_task(completed(pooled(backend, timeout_s=0.02)))
-        await asyncio.sleep(0.1)
-        backend.free.set()
-        assert (await task)[0].attempts == 1
+        limits: list[tuple[int, float | None]] = []
+        timeout = asyncio.timeout
+
+        def noted(seconds: float | None) -> asyncio.Timeout:
+            limits.append((backend.starts, seconds))
+            return timeout(seconds)
+
+        monkeypatch.setattr("smcs.pool.call.asyncio.timeout", noted)
+        await completed(pooled(backend, timeout_s=5))
+        assert limits == [(1, 5)]
 
     @pytest.mark.parametrize("samples", [True, False])
     async def test_cancelling_cancels_the_backends_work(self, pooled: MakePooled, samples: bool) -> None:
