@@ -40,6 +40,7 @@ _NUMBER = re.compile(
 )
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _LARGEST_EXPONENT = 400
+_MOST_CHARACTERS = 1000
 _ONES = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -81,6 +82,8 @@ def numbers(text: str) -> list[Number]:
 
 
 def _parsed(match: re.Match[str]) -> Number | None:
+    if len(match.group()) > _MOST_CHARACTERS:
+        return None
     value = _decimal(match["value"])
     exponent = int(match["exponent"] or match["power"] or 0)
     to = int(match["to"] or 1)

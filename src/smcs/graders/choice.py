@@ -47,7 +47,7 @@ class ChoiceGrader:
     """The grader ``choice``."""
 
     name = "choice"
-    version = "2"
+    version = "3"
 
     def check(self, question: Question) -> str | None:
         """Why the label cannot be used, or None."""
@@ -129,6 +129,9 @@ def _shown(text: str, question: Question) -> str | None:
     alone = _ALONE.fullmatch(last_line(text))
     if alone and alone["letter"].upper() in _letters(question):
         return alone["letter"].upper()
+    whole = _option_equal_to(text, question)
+    if whole is not None:
+        return whole
     starts = [match["letter"] or match["plain"] for match in _LINE_START.finditer(text)]
     lines = text.strip().splitlines()
     first = _LINE_START.match(text.strip()) or (lines and _ALONE.fullmatch(lines[0]))
@@ -150,10 +153,9 @@ _option_form = lru_cache(maxsize=4096)(normal_form)
 
 def _option_in(text: str, question: Question) -> str | None:
     """The letter of the one option whose text the response gives."""
-    for part in (text, last_line(text)):
-        letter = _option_equal_to(part, question)
-        if letter is not None:
-            return letter
+    last = _option_equal_to(last_line(text), question)
+    if last is not None:
+        return last
     if len(text) > _LONGEST_WITHOUT_LETTER or _DENIAL.search(text):
         return None
     rest, given = normal_form(text), set()

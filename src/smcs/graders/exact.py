@@ -12,13 +12,16 @@ import re
 from collections.abc import Iterator
 
 from smcs.graders._plain import first_sentence, normal_form, without_layout
-from smcs.graders._stated import last_line, statements
+from smcs.graders._stated import last_line, statements, to_the_point
 from smcs.types import Grade, Question
 
 _LONGEST = 1000
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
-_SAYS = re.compile(r"\b(?:is|are|was|were|equals|means|prints?|outputs?|returns?|called|be|to)\b:?|[:=]")
-_DENIAL = re.compile(r"\b(?:not|never|neither|cannot)\b|n't\b", re.IGNORECASE)
+_SAYS = (
+    re.compile(r"\b(?:is|are|was|were|be|equals|means|prints?|outputs?|returns?|called)\b:?", re.IGNORECASE),
+    re.compile(r"[:=]"),
+)
+_DENIAL = re.compile(r"\b(?:not|never|neither|cannot|wrong|incorrect)\b|n['\u2019]t\b", re.IGNORECASE)
 _ASIDE = re.compile(
     r",?\s+(?:because|since|which|who|whose|where)\b|,\s+(?:the|an?|as|so|not)\s|\s+\(|\s+[-\u2013\u2014]\s",
     re.IGNORECASE,
@@ -31,7 +34,7 @@ class ExactGrader:
     """The grader ``exact``."""
 
     name = "exact"
-    version = "1"
+    version = "2"
 
     def check(self, question: Question) -> str | None:
         """Why the label cannot be used, or None."""
@@ -76,6 +79,7 @@ def _readings(response: str, keep_case: bool) -> Iterator[str]:
 
 
 def _spans(response: str) -> Iterator[str]:
+    response = to_the_point(response)
     stated = statements(response)
     if stated:
         yield from _of_statement(stated[-1].text, boxed=stated[-1].boxed)
@@ -104,13 +108,14 @@ def _of_statement(text: str, *, boxed: bool) -> Iterator[str]:
 
 
 def _said(line: str) -> Iterator[str]:
-    """Of "The capital of Portugal is Lisbon." the last word: what a short sentence says that something is."""
+    """Of "The capital of Portugal is Lisbon." the last word: what a sentence says in the end that something is."""
     plain = without_layout(line)
-    ends = [match.end() for match in _SAYS.finditer(plain)]
-    if ends and not _DENIAL.search(plain):
-        said = plain[ends[-1] :].strip()
-        if 0 < len(said.split()) <= _MOST_SAID_WORDS:
-            yield said
+    if _DENIAL.search(plain):
+        return
+    for says in _SAYS:
+        *_, end = 0, *(match.end() for match in says.finditer(plain))
+        if end and 0 < len(plain[end:].split()) <= _MOST_SAID_WORDS:
+            yield plain[end:]
 
 
 def create() -> ExactGrader:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from smcs.graders._numbers import Number, numbers
-from smcs.graders._stated import statements
+from smcs.graders._stated import statements, to_the_point
 from smcs.types import Grade, Question
 
 _TOLERANCES = ("tolerance", "relative_tolerance")
@@ -26,7 +26,7 @@ class NumericGrader:
     """The grader ``numeric``."""
 
     name = "numeric"
-    version = "1"
+    version = "2"
 
     def check(self, question: Question) -> str | None:
         """Why the label cannot be used, or None."""
@@ -57,6 +57,7 @@ class NumericGrader:
 
 
 def _answer(response: str) -> Number | None:
+    response = to_the_point(response)
     for statement in reversed(statements(response)):
         if _DENIED.match(statement.text):
             continue

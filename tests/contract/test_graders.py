@@ -1,0 +1,127 @@
+"""What holds for every grader, whatever it grades.
+
+A grader that the registry finds and that has no specimen here fails: a new one comes with its specimen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from smcs import registry
+from smcs.protocols import Grader
+from smcs.types import Grade, Question
+
+HOSTILE = [
+    "",
+    " \n\t",
+    "\0",
+    "\ud83d",
+    "\\boxed{",
+    "\\boxed{}" * 50,
+    "The answer is",
+    "Answer:" * 200,
+    "(" * 500,
+    "{" * 500 + "}" * 500,
+    "A" * 5000,
+    "1" * 5000,
+    "1/0",
+    "$$$ \\frac{\\frac{1}{2}}{0} $$$",
+    "the answer is " * 300,
+    "**" * 500,
+    "```python\n" * 50,
+    '{"answer": ' * 200,
+]
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A question with a response that is right, one that is wrong, and one that answers nothing."""
+
+    question: Question
+    right: str
+    wrong: str
+    bad_label: Question
+
+
+PROGRAM = "def double(x):\n    return 2 * x\n"
+SPECIMENS: Mapping[str, Specimen] = {
+    "aime": Specimen(Question("?", answer="42"), "So \\boxed{42}.", "So \\boxed{43}.", Question("?", answer="1000")),
+    "choice": Specimen(
+        Question("?", answer="B", options=("one", "two")),
+        "The answer is (B).",
+        "The answer is (A).",
+        Question("?", answer="C", options=("one", "two")),
+    ),
+    "exact": Specimen(Question("?", answer="Paris"), "The answer is Paris.", "The answer is Rome.", Question("?")),
+    "math": Specimen(
+        Question("?", answer="\\frac{1}{2}"), "The answer is $\\frac{2}{4}$.", "The answer is 2.", Question("?")
+    ),
+    "numeric": Specimen(Question("?", answer="7"), "The answer is 7.", "The answer is 8.", Question("?", answer="x")),
+    "regex": Specimen(Question("?", answer="a+b"), "aaab", "b", Question("?", answer="(")),
+}
+
+
+def of(name: str) -> Specimen:
+    if name not in SPECIMENS:
+        pytest.skip(f"no specimen of {name!r} here yet")
+    return SPECIMENS[name]
+
+
+@pytest.fixture(params=registry.names("graders"))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def grader(name: str) -> Grader:
+    found: Grader = registry.find("graders", name).create()
+    return found
+
+
+def test_it_is_a_grader_with_its_name_and_a_version(name: str, grader: Grader) -> None:
+    assert isinstance(grader, Grader)
+    assert grader.name == name
+    assert grader.version
+
+
+def test_right_is_right_and_wrong_is_wrong(name: str, grader: Grader) -> None:
+    specimen = of(name)
+    assert grader.check(specimen.question) is None
+    assert grader.grade(specimen.right, specimen.question).correct is True
+    assert grader.grade(specimen.wrong, specimen.question).correct is False
+
+
+def test_grades_are_the_same_again(name: str, grader: Grader) -> None:
+    specimen = of(name)
+    for response in (specimen.right, specimen.wrong):
+        once = grader.grade(response, specimen.question)
+        again: Grade = registry.find("graders", name).create().grade(response, specimen.question)
+        assert once == again
+
+
+def test_a_label_that_cannot_be_read_is_named_and_grades_nothing(name: str, grader: Grader) -> None:
+    specimen = of(name)
+    problem = grader.check(specimen.bad_label)
+    assert problem
+    assert grader.grade(specimen.right, specimen.bad_label).correct is None
+
+
+@pytest.mark.parametrize("response", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_response_is_an_error_or_right_by_accident(name: str, grader: Grader, response: str) -> None:
+    assert grader.grade(response, of(name).question).correct in (False, None)
+
+
+def test_what_is_extracted_does_not_depend_on_the_label(name: str, grader: Grader) -> None:
+    specimen = of(name)
+    live = Question("?", options=specimen.question.options, meta=specimen.question.meta)
+    assert grader.extract(specimen.right, live) == grader.extract(specimen.right, specimen.question)
+
+
+def test_equal_answers_are_extracted_as_equal(name: str, grader: Grader) -> None:
+    specimen = of(name)
+    right = grader.extract(specimen.right, specimen.question)
+    assert right == grader.grade(specimen.right, specimen.question).extracted
+    assert right != grader.extract(specimen.wrong, specimen.question)
