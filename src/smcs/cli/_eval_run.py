@@ -30,6 +30,8 @@ from smcs.strategies import Parts, parse_specs
 from smcs.system import build_embedder, build_pool, load_pool, starter_bank
 from smcs.types import Question
 
+_MOST_PAIRS = 21
+
 
 def evaluate(
     *,
@@ -118,7 +120,7 @@ def show(progress: EvaluationProgress, report: Report, out: Path | None, *, as_j
         }
         click.echo(json.dumps({**report.to_dict(), "run": run}, indent=2, ensure_ascii=False))
         return
-    click.echo(as_text(report))
+    click.echo(as_text(report, most_pairs=_MOST_PAIRS))
     cost = "at a price that is not known" if progress.cost_usd is None else f"{money(progress.cost_usd)} USD"
     tokens = progress.prompt_tokens + progress.completion_tokens
     click.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import hashlib
 
 _OF_NAME = {
@@ -17,11 +18,13 @@ _OF_NAME = {
     "symbolic-moe": "#9467bd",
     "retrieval-top1": "#17a2b8",
 }
-_OTHERS = ("#e377c2", "#8c564b", "#5f9ea0", "#6a5acd", "#a0522d", "#556b2f", "#c71585", "#2f4f4f", "#b22222", "#008080")
 
 
 def colour_of(label: str) -> str:
     """The colour of a strategy by its label; variants (``smcs:drop=none``) have colours of their own."""
     if label in _OF_NAME:
         return _OF_NAME[label]
-    return _OTHERS[hashlib.sha256(label.encode()).digest()[0] % len(_OTHERS)]
+    drawn = hashlib.sha256(label.encode()).digest()
+    lightness = (0.32, 0.42, 0.52)[drawn[1] % 3]
+    red, green, blue = colorsys.hls_to_rgb(drawn[0] / 256, lightness, 0.62)
+    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"

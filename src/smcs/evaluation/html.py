@@ -6,7 +6,7 @@ from html import escape
 
 from smcs.evaluation.plots import accuracy_plot, cost_plot, differences_plot
 from smcs.evaluation.report import Report
-from smcs.evaluation.tables import Table, best_row, heading, main_table, pairs_table, reading
+from smcs.evaluation.tables import Table, heading, main_table, pairs_table, reading
 
 _STYLE = """
 body { font: 15px/1.5 sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -37,7 +37,7 @@ def as_html(report: Report) -> str:
     if report.pairs:
         parts += [
             "<h2>Paired differences</h2>",
-            differences_plot(report.pairs, _reference(report)),
+            differences_plot(report.pairs, report.rows[0].label),
             "<p>In points of per cent, the first less the second, on the questions that both have answered.</p>",
             _table(pairs_table(report)),
         ]
@@ -50,13 +50,6 @@ def as_html(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>smcs: comparison of strategies</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
-
-
-def _reference(report: Report) -> str:
-    """What the others are compared with in the plot: SMCS where it takes part, else the best."""
-    labels = [row.label for row in report.rows]
-    best = best_row(report)
-    return "smcs" if "smcs" in labels else best.label if best else labels[0]
 
 
 def _table(table: Table) -> str:

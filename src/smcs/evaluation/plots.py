@@ -9,7 +9,7 @@ from typing import TypeAlias
 from xml.sax.saxutils import escape
 
 from smcs.evaluation.colours import colour_of
-from smcs.evaluation.report import Pair, Report, StrategyRow
+from smcs.evaluation.report import Pair, Report
 from smcs.evaluation.statistics import Estimate
 
 _WIDTH = 760
@@ -42,6 +42,15 @@ class Drawing:
         """A dot, with a text that shows when it is pointed at."""
         self._parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(hint)}</title></circle>'
+        )
+
+    def badge(self, at: Point, number: int, colour: str, hint: str = "") -> None:
+        """A dot with a number in it."""
+        x, y = at
+        self._parts.append(
+            f'<g><title>{escape(hint)}</title><circle cx="{x:.1f}" cy="{y:.1f}" r="8" fill="{colour}" stroke="white"/>'
+            f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-size="10" font-weight="bold" fill="white">'
+            f"{number}</text></g>"
         )
 
     def text(self, x: float, y: float, text: str, *, anchor: str = "start", bold: bool = False, size: int = 12) -> None:
@@ -112,43 +121,35 @@ def differences_plot(pairs: Sequence[Pair], reference: str) -> str:
 
 
 def cost_plot(report: Report) -> str:
-    """Accuracy against the tokens of an answer."""
+    """Accuracy against the tokens of an answer; numbers in the order of accuracy."""
     known = [row for row in report.rows if not math.isnan(row.average.mean) and row.tokens > 0]
-    height = 380.0
+    known.sort(key=lambda row: -row.average.mean)
+    height = max(380.0, _TOP + 20.0 * len(known) + 30)
     drawing = Drawing(_WIDTH, height, "Accuracy against tokens")
     drawing.text(_MARGIN, 22, "Accuracy (per cent, 95% interval) against tokens of an answer", bold=True, size=14)
     if not known:
         return drawing.render()
+    right = _WIDTH - 210
     tokens = [row.tokens for row in known]
-    x = Axis(min(tokens) / 1.4, max(tokens) * 1.8, 70, _WIDTH - _MARGIN, log=True)
+    x = Axis(min(tokens) / 1.4, max(tokens) * 1.4, 70, right, log=True)
     low, high = _span([_interval(row.average) for row in known], least=10, within=(0, 100))
     y = Axis(low, high, height - 56, _TOP)
     for tick in y.ticks():
-        drawing.line((70, y.at(tick)), (_WIDTH - _MARGIN, y.at(tick)), _FAINT)
+        drawing.line((70, y.at(tick)), (right, y.at(tick)), _FAINT)
         drawing.text(62, y.at(tick) + 4, f"{tick:g}", anchor="end")
     for tick in x.ticks():
         drawing.line((x.at(tick), height - 56), (x.at(tick), height - 51))
         drawing.text(x.at(tick), height - 38, _short(tick), anchor="middle")
-    drawing.text((70 + _WIDTH) / 2, height - 16, "tokens of an answer, prompts included (logarithmic)", anchor="middle")
-    _cost_marks(drawing, known, x, y)
-    return drawing.render()
-
-
-def _cost_marks(drawing: Drawing, rows: Sequence[StrategyRow], x: Axis, y: Axis) -> None:
-    taken: list[tuple[float, float, float]] = []
-    for row in sorted(rows, key=lambda row: -row.average.mean):
-        place, value, colour = x.at(row.tokens), 100 * row.average.mean, colour_of(row.label)
+    drawing.text((70 + right) / 2, height - 16, "tokens of an answer, prompts included (logarithmic)", anchor="middle")
+    for row in known:
         low, high = _interval(row.average)
-        drawing.line((place, y.at(low)), (place, y.at(high)), colour, 1.5)
-        drawing.dot(place, y.at(value), colour, f"{row.label}: {value:.1f}, {row.tokens:.0f} tokens")
-        width = 6.6 * len(row.label)
-        to_left = place + 10 + width > drawing.width - 4
-        begin = place - 9 - width if to_left else place + 9
-        at = y.at(value) + 4
-        while any(abs(at - other) < 14 and begin < end and start < begin + width for start, end, other in taken):
-            at += 14
-        taken.append((begin, begin + width, at))
-        drawing.text(begin, at, row.label)
+        drawing.line((x.at(row.tokens), y.at(low)), (x.at(row.tokens), y.at(high)), colour_of(row.label), 1.5)
+    for number, row in reversed(list(enumerate(known, 1))):  # the best on top
+        place, value = x.at(row.tokens), 100 * row.average.mean
+        drawing.badge((place, y.at(value)), number, colour_of(row.label), f"{row.label}: {value:.1f}")
+        drawing.badge((right + 24, _TOP + 20.0 * (number - 1)), number, colour_of(row.label))
+        drawing.text(right + 38, _TOP + 20.0 * (number - 1) + 4, _cut(row.label, 25))
+    return drawing.render()
 
 
 def _rows_frame(title: str, count: int, span: tuple[float, float]) -> tuple[Drawing, Axis]:
@@ -170,8 +171,7 @@ def _row_mark(
     value, low, high = values
     y = _TOP + i * _ROW + _ROW / 2
     colour = colour_of(label)
-    shown = label if len(label) <= 32 else label[:31] + "\u2026"
-    drawing.text(_LABEL - 12, y + 4, shown, anchor="end")
+    drawing.text(_LABEL - 12, y + 4, _cut(label, 32), anchor="end")
     drawing.line((axis.at(low), y), (axis.at(high), y), colour, 2)
     for end in (low, high):
         drawing.line((axis.at(end), y - 4), (axis.at(end), y + 4), colour, 2)
@@ -216,6 +216,10 @@ def _log_ticks(low: float, high: float) -> list[float]:
     few = [10.0**p for p in powers if low <= 10.0**p <= high]
     some = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
     return few if len(few) > 2 else some
+
+
+def _cut(label: str, most: int) -> str:
+    return label if len(label) <= most else label[: most - 1] + "\u2026"
 
 
 def _short(value: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smcs.evaluation.report import Pair, Report, StrategyRow
+from smcs.evaluation.report import Pair, Report
 from smcs.evaluation.statistics import Estimate
 
 
@@ -57,11 +58,21 @@ def pairs_table(report: Report) -> Table:
     return Table(columns, tuple(_pair_cells(pair) for pair in report.pairs))
 
 
-def as_text(report: Report) -> str:
-    """The report as plain text."""
+def as_text(report: Report, most_pairs: int | None = None) -> str:
+    """The report as plain text.
+
+    Args:
+        most_pairs: where there are more pairs than this, only those of the first strategy are shown.
+    """
     parts = [heading(report), _aligned(main_table(report))]
+    shown = report
+    if most_pairs is not None and len(report.pairs) > most_pairs:
+        first = report.rows[0].label
+        shown = dataclasses.replace(report, pairs=tuple(pair for pair in report.pairs if pair.one == first))
     if report.pairs:
-        parts += ["Paired differences, in points of per cent (first less second)", _aligned(pairs_table(report))]
+        parts += ["Paired differences, in points of per cent (first less second)", _aligned(pairs_table(shown))]
+    if len(shown.pairs) < len(report.pairs):
+        parts.append(f"{len(report.pairs) - len(shown.pairs)} more pairs are in the report (--out, --json).")
     return "\n\n".join([*parts, *(["\n".join(report.notes)] if report.notes else []), reading()]) + "\n"
 
 
@@ -126,12 +137,6 @@ def percent(estimate: Estimate) -> str:
 def number(value: float, digits: int) -> str:
     """A figure; a dash where there is none."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
-
-
-def best_row(report: Report) -> StrategyRow | None:
-    """The strategy with the best average accuracy."""
-    known = [row for row in report.rows if not math.isnan(row.average.mean)]
-    return max(known, key=lambda row: row.average.mean) if known else None
 
 
 def _pair_cells(pair: Pair) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from smcs.core import voting
 from smcs.protocols import Grader
 from smcs.types import Question
 
@@ -56,7 +58,7 @@ class Election:
     Attributes:
         winner: index of the response that is the answer: of those that state the winning answer, the first in order of
             priority. None where no response states any.
-        totals: summed weight of each answer, largest first.
+        totals: summed weight of each answer; the winner first, then the largest.
     """
 
     winner: int | None
@@ -76,43 +78,22 @@ def elect(answers: Sequence[str | None], weights: Sequence[float], priority: Seq
 
     Args:
         answers: what each response states; None where it does not vote.
-        weights: of each response.
+        weights: of each response; where nobody who votes has any, all count the same.
         priority: of each response; ties by order.
     """
-    totals: dict[str, float] = {}
-    best: dict[str, int] = {}
-    for i, (answer, weight) in enumerate(zip(answers, weights, strict=True)):
-        if answer is None:
-            continue
-        totals[answer] = totals.get(answer, 0.0) + weight
-        if answer not in best or priority[i] > priority[best[answer]]:
-            best[answer] = i
-    if not totals:
+    codes: dict[str, int] = {}
+    numbers = [-1 if answer is None else codes.setdefault(answer, len(codes)) for answer in answers]
+    won = voting.winners(np.array([numbers]), np.array([weights]))[0].tolist()
+    if not any(won):
         return Election(None)
-
-    def rank(answer: str) -> tuple[float, float, int]:
-        # Sums of the same weights in another order may differ in the last bits: that is a tie.
-        return (-float(f"{totals[answer]:.12g}"), -priority[best[answer]], best[answer])
-
-    order = sorted(totals, key=rank)
-    return Election(best[order[0]], tuple((answer, totals[answer]) for answer in order))
-
-
-def log_odds_weight(accuracy: float, options: int, *, sharpness: float = 1.0) -> float:
-    """Weight of a vote by an LLM of this accuracy: ``log((m - 1) p / (1 - p))``, not below 0.
-
-    With independent LLMs whose wrong answers spread evenly over the other options, the answer with the largest sum of
-    these is the likeliest one; for two options that is the weighting of Nitzan and Paroush (1982). An LLM that is no
-    better than guessing (p = 1 / m) has no weight.
-
-    Args:
-        accuracy: p, in [0, 1]; taken as at least 0.01 and at most 0.99, since no estimate is surer than that.
-        options: m, how many answers there are to choose from.
-        sharpness: exponent of the weight: above 1 favours the strongest LLMs, 0 makes all with any weight equal.
-    """
-    p = min(max(accuracy, 0.01), 0.99)
-    weight = math.log((max(options, 2) - 1) * p / (1 - p))
-    return weight**sharpness if weight > 0 else 0.0
+    winner = max((i for i, wins in enumerate(won) if wins), key=lambda i: (priority[i], -i))
+    totals = dict.fromkeys(codes, 0.0)
+    for answer, weight in zip(answers, weights, strict=True):
+        if answer is not None:
+            totals[answer] += weight
+    first = answers[winner]
+    order = sorted(totals.items(), key=lambda item: (item[0] != first, -item[1]))
+    return Election(winner, tuple(order))
 
 
 def _short(answer: str) -> str:

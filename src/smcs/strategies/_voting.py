@@ -17,7 +17,7 @@ async def election(
     """Have the references vote.
 
     Args:
-        weights: of each reference, those that failed included. Where nobody who votes has any, all count the same.
+        weights: of each reference, those that failed included.
 
     Returns:
         The election, and what each reference states; a failed one states nothing.
@@ -25,8 +25,6 @@ async def election(
     texts = [r.completion.text if r.completion else "" for r in collected.references]
     stated = await stated_answers(parts.grader, question, texts)
     answers = [a if r.completion else None for a, r in zip(stated, collected.references, strict=True)]
-    if not any(weight for weight, answer in zip(weights, answers, strict=True) if answer is not None):
-        weights = [1.0] * len(answers)
     return elect(answers, weights, [r.prior for r in collected.references]), answers
 
 

@@ -1,7 +1,8 @@
 """Prior-weighted voting: each vote counts by how accurate the bank says its LLM is on questions like this one.
 
 The weight is the log odds of the retrieval prior's accuracy estimate, with the number of answer options taken into
-account (`log_odds_weight`). The text is the response with the largest prior among those that state the winning answer.
+account (`smcs.core.voting.log_odds`). The text is the response with the largest prior among those that state the
+winning answer.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from smcs.config import Settings as BaseSettings
+from smcs.core import voting
 from smcs.protocols import Observer
 from smcs.strategies._answering import Story
 from smcs.strategies._calls import Calls
 from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
-from smcs.strategies._retrieve import Retriever, available
-from smcs.strategies._votes import log_odds_weight, options_of
+from smcs.strategies._retrieve import Retrieval, Retriever, available
+from smcs.strategies._votes import options_of
 from smcs.strategies._voting import chosen_by_vote
 from smcs.types import Answer, Message, Question, Retrieved
 
@@ -28,7 +31,7 @@ class Settings(BaseSettings):
 
     Attributes:
         voters: ``all`` LLMs, or the K ``retrieved`` ones with the largest priors (K is the method's).
-        sharpness: exponent of the weights.
+        sharpness: exponent of the weights: above 1 favours the strongest LLMs, which counts where LLMs err together.
         open_options: how many answers a question without options is taken to have.
     """
 
@@ -74,8 +77,13 @@ class Weighted:
         collected = await collect(calls, turn, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
-        options = options_of(question) or self._settings.open_options
-        accuracy = dict(zip(retrieval.names, retrieval.accuracy, strict=True))
-        weights = [log_odds_weight(accuracy[name], options, sharpness=self._settings.sharpness) for name in voters]
+        weights = self._weights(question, retrieval, voters)
         chosen = await chosen_by_vote(story, self._parts, question, collected, weights)
         return story.of_reference(collected, chosen)
+
+    def _weights(self, question: Question, retrieval: Retrieval, voters: Sequence[str]) -> list[float]:
+        """What each voter's vote counts."""
+        options = options_of(question) or self._settings.open_options
+        accuracy = np.array([retrieval.accuracy[retrieval.names.index(name)] for name in voters])
+        weights = voting.sharpened(voting.log_odds(accuracy, max(1, options - 1)), self._settings.sharpness)
+        return [float(weight) for weight in weights]
