@@ -37,7 +37,12 @@ async def of_minilm(request: pytest.FixtureRequest) -> AsyncIterator[Values]:
     yield {}
 
 
-RECIPES: Mapping[str, Recipe] = {"openai": of_openai, "minilm": of_minilm}
+@asynccontextmanager
+async def of_tfidf(_: pytest.FixtureRequest) -> AsyncIterator[Values]:
+    yield {}
+
+
+RECIPES: Mapping[str, Recipe] = {"openai": of_openai, "minilm": of_minilm, "tfidf": of_tfidf}
 """What a backend needs in its settings to be called for real."""
 
 LEAST: Mapping[str, Values] = {"openai": {"base_url": "http://127.0.0.1:9/v1", "model": "m"}}

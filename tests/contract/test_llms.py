@@ -161,7 +161,7 @@ async def test_progress_goes_up_to_the_number_of_tokens(llm: LLM) -> None:
 @pytest.mark.parametrize("llm", CALLED, indirect=True)
 async def test_a_prompt_is_counted_exactly_or_on_the_high_side(llm: LLM) -> None:
     (made,) = await complete(llm, ask())
-    assert made.prompt_tokens <= await llm.count_tokens(ASK) <= 4 * made.prompt_tokens
+    assert made.prompt_tokens <= await llm.count_tokens(ASK) <= 4 * made.prompt_tokens + 64
     assert await llm.count_tokens(LONG) > CONTEXT_LENGTH
 
 

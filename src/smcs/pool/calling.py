@@ -201,6 +201,8 @@ class PooledLLM:
         left = await self._tokens_left(messages, sampling.max_tokens)
         if left is not None:
             sampling = dataclasses.replace(sampling, max_tokens=left)
+        if sampling is request.sampling and messages == request.messages:
+            return request
         return dataclasses.replace(request, messages=messages, sampling=sampling)
 
     def _with_own_system(self, messages: Sequence[Message]) -> tuple[Message, ...]:
