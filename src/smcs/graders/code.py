@@ -41,6 +41,8 @@ class CodeGrader:
 
     name = "code"
     version = "1"
+    time_limit_s = 1200.0
+    """Longest that one grade may take on a machine that is busy with other things."""
 
     def check(self, question: Question) -> str | None:
         """Why the tests cannot be used, or None."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import select
 import struct
-import sys
 
 TYPE_CHECKING = False  # typing itself takes longer to import than all else here
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ CAPABILITY_VERSION, CAP_DAC_READ_SEARCH = 0x20080522, 2
 def keep(job: dict[str, Any]) -> None:
     """Split; returns in the process that is to run the program, never in the keeper."""
     control = job["control"]
-    linux = sys.platform == "linux"
-    if linux:
+    adopts = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110
+    if adopts:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
     if not child:
@@ -38,7 +37,7 @@ def keep(job: dict[str, Any]) -> None:
     os.close(job["ready"])
     os.close(0)
     exit_status = wait_for(child, control)
-    end_all(child, linux)
+    end_all(child, adopts)
     os._exit(os.waitstatus_to_exitcode(exit_status) % 256 if os.WIFEXITED(exit_status) else 128 + exit_status % 128)
 
 
@@ -57,10 +56,13 @@ def wait_for(child: int, control: int) -> int:
             return SIGKILL
 
 
-def end_all(child: int, linux: bool) -> None:
-    """Kill until nobody is left. Orphans become ours, so that in the end they all are our children."""
+def end_all(child: int, adopts: bool) -> None:
+    """Kill until nobody is left. Orphans become ours, so that in the end they all are our children.
+
+    Where we cannot adopt, only the child and its process group are killed.
+    """
     while True:
-        if linux:
+        if adopts:
             for pid in descendants():
                 kill(pid)
         else:
@@ -71,6 +73,7 @@ def end_all(child: int, linux: bool) -> None:
                 pass
         except ChildProcessError:
             return
+        select.poll().poll(1)  # a millisecond for the kernel
 
 
 def kill(pid: int) -> None:

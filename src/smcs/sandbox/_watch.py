@@ -39,6 +39,16 @@ def available() -> bool:
     return Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
+def require() -> None:
+    """Refuse a system that does not.
+
+    Raises:
+        OSError: without it neither the memory nor the processes of a whole tree can be bounded.
+    """
+    if not available():
+        raise OSError("the kernel does not list the children of a process (/proc/PID/task/TID/children)")
+
+
 def tree(root: int, *, skip: int) -> Usage:
     """What the processes below and including `root` use, less the topmost `skip` of them, which are ours."""
     pids = [root]

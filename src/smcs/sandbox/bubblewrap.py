@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from smcs.programs import Limits
-from smcs.sandbox import _seccomp
+from smcs.sandbox import _seccomp, _watch
 from smcs.sandbox._base import ProcessSandbox, pipe_with, spare_users, with_processes
 from smcs.sandbox._interpreter import Interpreter
 from smcs.sandbox._supervise import Launch
@@ -41,7 +41,7 @@ class BubblewrapSandbox(ProcessSandbox):
         as_other_user: whether to change the user (needs root) instead of making a user namespace.
 
     Raises:
-        FileNotFoundError: bubblewrap is not installed.
+        OSError: bubblewrap is not installed, or the system does not tell what processes use.
         KeyError: the system calls of this machine are not known.
     """
 
@@ -49,6 +49,7 @@ class BubblewrapSandbox(ProcessSandbox):
 
     def __init__(self, interpreter: Interpreter, workers: int, *, as_other_user: bool | None = None) -> None:
         super().__init__(interpreter, workers)
+        _watch.require()
         self._program = find_program()
         self._filter = _seccomp.build(platform.machine(), launch=True, signals=True)
         users = spare_users()

@@ -43,7 +43,8 @@ class LandlockSandbox(ProcessSandbox):
         version: of Landlock, to use less than the kernel's.
 
     Raises:
-        OSError: the kernel has no Landlock, or the interpreter cannot be made to run without our rights.
+        OSError: the kernel has no Landlock, the system does not tell what processes use, or the interpreter cannot be
+            made to run without our rights.
         KeyError: the system calls of this machine are not known.
     """
 
@@ -51,6 +52,7 @@ class LandlockSandbox(ProcessSandbox):
 
     def __init__(self, interpreter: Interpreter, workers: int, *, version: int | None = None) -> None:
         super().__init__(interpreter, workers)
+        _watch.require()
         kernels = landlock_version()
         if kernels < 1:
             raise OSError("the kernel has no Landlock, or it is not enabled")
@@ -67,8 +69,8 @@ class LandlockSandbox(ProcessSandbox):
         """What it keeps from a program and what not."""
         return (
             "Landlock with seccomp: no network, no files but a scratch folder and the interpreter (read-only), no "
-            "signals to others. A program can see whether a file exists, its size and its dates, cannot delete files, "
-            "and shares the host's process numbers. Does not protect from a hole in the kernel."
+            "signals to others. A program can see whether a file exists, its size and dates and where a link points, "
+            "but cannot delete files, not even its own. Does not protect from a hole in the kernel."
         )
 
     @contextlib.contextmanager
