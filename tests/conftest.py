@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from smcs.weights import WeightsFile, cache_dir, destination, fetch, is_checked
 
 if TYPE_CHECKING:
     from smcs.llms.llama_cpp import Settings
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("smcs", deadline=None)
+settings.load_profile("smcs")
 
 WeightsOf = Callable[[str], Path]
 SettingsOf = Callable[[str], "Settings"]

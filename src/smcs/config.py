@@ -57,7 +57,7 @@ class LLMSettings(Settings):
         max_concurrency: most calls at once.
         timeout_s: most seconds for one attempt.
         max_retries: how often a call that failed for a passing reason is tried again.
-        max_backoff_s: longest wait between two attempts, also where the endpoint asks for more.
+        max_backoff_s: longest wait between two attempts; an endpoint that asks for more (``Retry-After``) is given up.
         system: system prompt for this LLM instead of the strategy's.
         include_reasoning: whether its reasoning block is part of its reference.
         sampling: overrides of the strategy's sampling settings.

@@ -131,7 +131,7 @@ class Failure:
     """A call that failed for good. Never an answer, and never a wrong one.
 
     Attributes:
-        kind: the error's short name, such as ``timeout`` or ``rate_limit``.
+        kind: the error's short name, such as ``call_timeout`` or ``rate_limit``.
     """
 
     llm: str

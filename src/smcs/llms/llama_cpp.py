@@ -107,8 +107,8 @@ class LlamaCpp:
             logprobs=True,
             multiple_samples=True,
             context_length=settings.context_length,
-            price_prompt=settings.price_prompt,
-            price_completion=settings.price_completion,
+            price_prompt=settings.price_prompt or 0.0,  # the user's own machine
+            price_completion=settings.price_completion or 0.0,
         )
 
     def __repr__(self) -> str:
