@@ -13,6 +13,9 @@ What is not set in `sampling` is llama.cpp's: temperature 0.8, top_k 40, top_p 0
 takes whatever else its server knows, such as ``{min_p = 0.0, repeat_penalty = 1.1}``. Presence and frequency penalties
 look at the last 64 tokens, the prompt's included (``repeat_last_n``).
 
+A seed repeats an answer only where the same calls run together: in another batch llama.cpp rounds otherwise, which
+can tip a token. ``parallel = 1`` with ``sampling.extra = {cache_prompt = false}`` repeats it always, and is slower.
+
 Log-probabilities are the LLM's own, before temperature and truncation. llama.cpp reports none for a token that is but
 a part of a character (as in emoji); such tokens are missing from `Completion.token_logprobs`.
 """
@@ -163,7 +166,7 @@ class LlamaCpp:
         body = request_body(self._info.model, request, max_tokens_field="max_tokens", omit=(), logprobs=True)
         if request.sampling.logprobs:
             body["top_logprobs"] = 1
-        body |= {"stream": True, "stream_options": {"include_usage": True}, "cache_prompt": True}
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
         body["return_progress"] = True  # what is written meanwhile lets the server notice that a call was cancelled
         collected = _Collected(report)
         work = asyncio.ensure_future(self._stream(engine, body, request.n, collected))
