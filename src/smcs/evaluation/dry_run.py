@@ -94,9 +94,6 @@ class _PlannedCalls(SharedCalls):
         planned = {key: self._planned[key] for key in addresses if key in self._planned}
         return {**await self.store.completions([key for key in addresses if key not in planned]), **planned}
 
-    async def _keep(self, calls: Sequence[tuple[bytes, int, Completion]]) -> None:
-        self._planned.update((key, completion) for key, _, completion in calls)
-
     async def _call(self, ask: Ask, run: Sequence[int]) -> list[Result]:
         messages, sampling = ask.llm.in_force(ask.request, keep_system=ask.keep_system)
         prompt = estimated_tokens(messages)
@@ -106,7 +103,7 @@ class _PlannedCalls(SharedCalls):
         added = np.array([len(run), prompts * prompt, len(run) * generated, len(run) * most], dtype=np.float64)
         self.counts[ask.llm.name] = self.counts.get(ask.llm.name, np.zeros(4)) + added
         padding = "word " * max(0, round(generated * _CHARACTERS_PER_TOKEN / 5) - 8)
-        return [
+        made = [
             Completion(
                 llm=ask.llm.name,
                 text=f"{padding}\n\n{_STATED}",
@@ -117,6 +114,8 @@ class _PlannedCalls(SharedCalls):
             )
             for _ in run
         ]
+        self._planned.update((ask.addresses[i][0], completion) for i, completion in zip(run, made, strict=True))
+        return list[Result](made)
 
 
 class _PlannedLLM(SharedLLM):

@@ -152,8 +152,6 @@ class SharedCalls:
         for run in _runs([i for i in wanted if i not in found]):
             results = await self._call(ask, run)
             found.update(zip(run, results, strict=True))
-            done = [(addresses[i][0], i, r) for i, r in zip(run, results, strict=True) if isinstance(r, Completion)]
-            await self._keep(done)
             failed = {addresses[i][0]: r for i, r in zip(run, results, strict=True) if isinstance(r, Failure)}
             self._failed.update(failed)
         ask.progress.tokens(sum(r.completion_tokens for r in found.values() if isinstance(r, Completion)))
@@ -166,7 +164,10 @@ class SharedCalls:
         await self.store.put_completions(calls)
 
     async def _call(self, ask: Ask, run: Sequence[int]) -> list[Result]:
-        """Ask for samples that follow each other, within the budget. Each result holds its prompt's tokens."""
+        """Ask for samples that follow each other, within the budget, and store what comes.
+
+        Each result holds its prompt's tokens.
+        """
         llm, request = ask.llm, ask.request
         part = dataclasses.replace(request, n=len(run), sample_index=request.sample_index + run[0])
         worst = llm.worst(part)
@@ -180,12 +181,16 @@ class SharedCalls:
             tokens = sum(r.prompt_tokens + r.completion_tokens for r in done)
             spent = Cost(sum(r.cost_usd or 0.0 for r in done), tokens)
             self.tally.made(llm.name, results)
+            prompt = max((r.prompt_tokens for r in done), default=0)
+            full = [dataclasses.replace(r, prompt_tokens=prompt) if isinstance(r, Completion) else r for r in results]
+            # Stored before the budget hears of it: where this is the last call it allows, the run ends at once.
+            pairs = zip(run, full, strict=True)
+            await self._keep([(ask.addresses[i][0], i, r) for i, r in pairs if isinstance(r, Completion)])
         finally:
             self.tally.end(llm.name)
             self.budget.settle(worst, spent)
         self._look_at(llm, results)
-        prompt = max((r.prompt_tokens for r in done), default=0)
-        return [dataclasses.replace(r, prompt_tokens=prompt) if isinstance(r, Completion) else r for r in results]
+        return full
 
     async def _halt(self, reason: str) -> None:
         """Make no more calls, and wait to be cancelled."""

@@ -250,7 +250,7 @@ def open_results(path: Path, *, write: bool = True) -> ResultsStore:
             _make_or_check(connection, path)
     except BaseException:
         if lock is not None:
-            lock.release()
+            _unlock(lock)
         raise
     return ResultsStore(path, connection, lock)
 
