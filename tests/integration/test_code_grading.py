@@ -64,6 +64,27 @@ def test_the_reason_says_what_happened(sandbox: Sandbox) -> None:
         assert grade(sandbox, program, asked) == Grade(False, reason=reason)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Decimal('sNaN')",
+        "[Decimal('sNaN')]",
+        "Fraction(3 ** 90_000, 7 ** 50_000)",
+        "Decimal(10) ** 50_000",
+        "1 << 8_000_000",
+        "{i * (2 ** 61 - 1) for i in range(6_000)}",
+        "f'{chr(0xD800)}'",
+        "reduce(lambda inner, _: [inner], range(600), 1)",
+        "[x] if (x := []) is not None and not x.append(x) else 0",
+        "'x' * 5_000_000",
+    ],
+)
+def test_values_made_to_trouble_the_judge(sandbox: Sandbox, value: str) -> None:
+    imports = "from decimal import Decimal\nfrom fractions import Fraction\nfrom functools import reduce"
+    program = f"{imports}\ndef square(x): return {value}"
+    assert grade(sandbox, program, question(SQUARES)).correct is False
+
+
 def test_setup_stands_between_program_and_tests(sandbox: Sandbox) -> None:
     asked = question(["assert total(pair) == 3"], test_setup_code="pair = Pair(1)\r\npair.b = 2")
     program = "class Pair:\n    def __init__(self, a): self.a = a\ndef total(p): return p.a + p.b"

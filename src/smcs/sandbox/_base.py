@@ -69,13 +69,15 @@ class ProcessSandbox(ABC):
         _relative(job.files)
         stop = threading.Event()
         self._running.add(stop)
-        future = asyncio.wrap_future(self._threads.submit(self._execute, job, stop))
+        submitted = self._threads.submit(self._execute, job, stop)
+        future = asyncio.wrap_future(submitted)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             stop.set()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([future])
+            if not submitted.cancel():  # it has begun
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
             raise
         finally:
             self._running.discard(stop)
@@ -98,8 +100,7 @@ class ProcessSandbox(ABC):
     def _execute(self, program: Program, stop: threading.Event) -> Outcome:
         if stop.is_set():
             return Outcome("killed", None, "", "", 0.0, CANCELLED)
-        contents = {path: content.encode() if isinstance(content, str) else content
-                    for path, content in program.files.items()}  # fmt: skip
+        contents = {path: _bytes(content) for path, content in program.files.items()}
         # Shown in tracebacks, and readable to a program that looks at its own source.
         contents.setdefault(_SOURCE_NAME, program.source.encode("utf-8", "replace"))
         given = sum(_on_disk(len(content)) for content in contents.values())
@@ -116,7 +117,7 @@ class ProcessSandbox(ABC):
         }
         with self._launch(job, limits) as launch:
             try:
-                return supervise(launch, program.stdin.encode("utf-8", "surrogateescape"), limits, stop)
+                return supervise(launch, _bytes(program.stdin), limits, stop)
             finally:
                 if launch.control is not None:
                     os.close(launch.control)
@@ -166,6 +167,11 @@ def _relative(files: Mapping[str, str | bytes]) -> None:
         path = PurePosixPath(name)
         if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
             raise ValueError(f"a file for the sandbox needs a path inside its folder, not {name!r}")
+
+
+def _bytes(content: str | bytes) -> bytes:
+    """As the program is to read it. What is no valid text stays as it is."""
+    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
 
 
 def _on_disk(size: int) -> int:

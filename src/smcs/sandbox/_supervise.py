@@ -21,7 +21,6 @@ from smcs.programs import Limits, Outcome, Status
 from smcs.sandbox import _watch
 
 _TICK_S = 0.02
-_FOLDER_EVERY = 5  # ticks; looking through a folder costs more than looking at a process
 _START_S = 60.0
 _MOST_PATIENCE = 4  # times the wall time, if all that was spent waiting for a processor
 _GRACE_S = 5.0
@@ -97,7 +96,6 @@ class _Run:
         self._verdict: tuple[Status, str] | None = None
         self._started: float | None = None
         self._seconds = 0.0
-        self._ticks = 0
 
     def outcome(self) -> Outcome:
         ready, ready_end = os.pipe()
@@ -237,8 +235,7 @@ class _Run:
         files = size = 0
         if self._launch.mounted:
             files = _watch.mounted_files(usage.pids, self._launch.mounted)
-        self._ticks += 1
-        if self._launch.folder and self._ticks % _FOLDER_EVERY == 0:
+        if self._launch.folder:
             size, files = _watch.folder_usage(self._launch.folder)
         if files > _watch.MOST_FILES:
             return "killed", f"more than {_watch.MOST_FILES} files"

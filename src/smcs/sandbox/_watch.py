@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,27 +132,43 @@ def folder_usage(folder: Path) -> tuple[int, int]:
 def remove(folder: Path) -> None:
     """Delete a folder and what a program has put there, however deep and whatever its permissions.
 
+    Goes down and up one step at a time, because no path may be as long as the deepest one is.
+
     Raises:
         OSError: something in it cannot be deleted.
     """
-    home = str(folder)
-    mark = uuid.uuid4().hex
-    left = [home]
-    count = 0
+    place = _enter(str(folder))
+    way: list[str] = []
+    left = [_empty(place)]
     while left:
-        place = left.pop()
-        Path(place).chmod(0o700)
-        with os.scandir(place) as entries:
-            inside = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for path, is_folder in inside:
-            if is_folder:
-                # Up to the top first, so that no path grows beyond what the system takes.
-                count += 1
-                moved = f"{home}/{mark}-{count}"
-                os.rename(path, moved)  # noqa: PTH104
-                left.append(moved)
-            else:
-                os.unlink(path)  # noqa: PTH108
-        if place != home:
-            os.rmdir(place)  # noqa: PTH106
+        if left[-1]:
+            way.append(left[-1].pop())
+            place = _enter(way[-1], place)
+            left.append(_empty(place))
+            continue
+        left.pop()
+        if way:
+            place = _enter("..", place)
+            os.rmdir(way.pop(), dir_fd=place)
+    os.close(place)
     folder.rmdir()
+
+
+def _enter(name: str, place: int | None = None) -> int:
+    """Open a folder next to an open one, which is closed."""
+    if name != "..":
+        os.chmod(name, 0o700, dir_fd=place)
+    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+    if place is not None:
+        os.close(place)
+    return inside
+
+
+def _empty(place: int) -> list[str]:
+    """Delete the files of a folder; the names of the folders in it."""
+    with os.scandir(place) as entries:
+        inside = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in inside:
+        if not is_folder:
+            os.unlink(name, dir_fd=place)
+    return [name for name, is_folder in inside if is_folder]

@@ -39,6 +39,8 @@ def test_same(printed: str, expected: str) -> None:
         ("", "0"),
         ("nan", "nan x"),
         ("x 1.0", "x 1"),
+        ("sNaN", "1"),
+        ("1e999999999999", "1"),
     ],
 )
 def test_different(printed: str, expected: str) -> None:

@@ -50,6 +50,26 @@ async def test_cancelling_ends_the_program(sandbox: ProcessSandbox) -> None:
     assert (await sandbox.run("print(1)")).stdout == "1\n"
 
 
+async def test_cancelling_what_waits_does_not_wait() -> None:
+    sandbox = RlimitsSandbox(own(), workers=1)
+    running = asyncio.create_task(sandbox.run("import time; time.sleep(600)", limits=Limits(seconds=600)))
+    waiting = asyncio.create_task(sandbox.run("print(1)"))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await sandbox.aclose()
+
+
+async def test_text_that_is_no_text(sandbox: ProcessSandbox) -> None:
+    source = "import sys; print(sys.stdin.buffer.read(), open('f', 'rb').read())"
+    outcome = await sandbox.run(source, stdin="\ud800", files={"f": "\udcff"})
+    assert outcome.stdout == "b'\\xed\\xa0\\x80' b'\\xed\\xb3\\xbf'\n"
+
+
 async def test_closing_ends_what_runs_and_what_waits() -> None:
     sandbox = RlimitsSandbox(own(), workers=1)
     tasks = [asyncio.create_task(sandbox.run("import time; time.sleep(600)")) for _ in range(3)]

@@ -24,12 +24,11 @@ def _lines(text: str) -> list[str]:
 def _same_line(printed: str, expected: str) -> bool:
     if printed == expected:
         return True
-    left, right = _decimals(printed), _decimals(expected)
-    return left is not None and left == right
-
-
-def _decimals(line: str) -> list[Decimal] | None:
     try:
-        return [Decimal(word) for word in line.split()]
-    except InvalidOperation:
-        return None
+        return _decimals(printed) == _decimals(expected)
+    except InvalidOperation:  # a word that is no number, or one ("sNaN") that refuses to be compared
+        return False
+
+
+def _decimals(line: str) -> list[Decimal]:
+    return [Decimal(word) for word in line.split()]
