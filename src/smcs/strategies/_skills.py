@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from smcs import prompts
 from smcs.bank import QuestionBank
 from smcs.config import SMCSSettings
-from smcs.errors import ConfigError
+from smcs.errors import ConfigError, NoAnswerError
 from smcs.protocols import Embedder
 from smcs.strategies._calls import Calls, call_seed
 from smcs.transport.tasks import all_of
-from smcs.types import Completion, Message, Sampling
+from smcs.types import Completion, Failure, Message, Sampling
 
 MOST_SKILLS = 5
 _MOST_WORDS = 6
@@ -67,8 +67,8 @@ def parse_skills(reply: str) -> tuple[str, ...]:
 
 async def name_skills(
     calls: Calls, annotator: str, text: str, settings: SMCSSettings, seed: int
-) -> tuple[str, ...] | None:
-    """Have an LLM name the skills that a question asks for; None where the call fails."""
+) -> tuple[str, ...] | Failure:
+    """Have an LLM name the skills that a question asks for."""
     half = _LONGEST_QUESTION // 2
     shown = text if len(text) <= _LONGEST_QUESTION else f"{text[:half]}\n[...]\n{text[-half:]}"
     messages = (Message("system", prompts.load("skills_system.txt")), Message("user", shown))
@@ -76,20 +76,32 @@ async def name_skills(
     sampling = replace(sampling, temperature=0.0, seed=call_seed(seed, "skills"))
     made = await calls.ask(annotator, messages, sampling, keep_system=True)
     (result,) = made.results
-    return parse_skills(result.text) if isinstance(result, Completion) else None
+    return parse_skills(result.text) if isinstance(result, Completion) else result
 
 
 async def annotate_bank(
     calls: Calls, annotator: str, bank: QuestionBank, settings: SMCSSettings, known: dict[str, tuple[str, ...]]
 ) -> None:
-    """Name the skills of all questions of the bank that are not `known` yet, and add them there one by one."""
+    """Name the skills of all questions of the bank that are not `known` yet, and add them there one by one.
 
-    async def one(question_id: str, text: str) -> None:
+    Raises:
+        NoAnswerError: some could not be annotated; the next attempt asks for these alone.
+    """
+
+    async def one(question_id: str, text: str) -> Failure | None:
         skills = await name_skills(calls, annotator, text, settings, seed=0)
-        if skills is not None:
-            known[question_id] = skills
+        if isinstance(skills, Failure) and skills.kind != "context_length":
+            return skills
+        known[question_id] = () if isinstance(skills, Failure) else skills
+        return None
 
-    await all_of(one(q.id, q.text) for q in bank.questions if q.id not in known)
+    outcomes = await all_of(one(q.id, q.text) for q in bank.questions if q.id not in known)
+    failures = [failure for failure in outcomes if failure]
+    if failures:
+        raise NoAnswerError(
+            f"{annotator} could not name the skills of {len(failures)} of the bank's {len(bank)} questions, which profiles "
+            f"are made of; the first: {failures[0].message}"
+        )
 
 
 async def make_profile(

@@ -44,7 +44,7 @@ from smcs.strategies._skills import (
     read_skills,
     write_skills,
 )
-from smcs.types import Answer, Message, Question
+from smcs.types import Answer, Failure, Message, Question
 
 
 class Settings(BaseSettings):
@@ -101,14 +101,15 @@ class SymbolicMoE:
         """Answer one question.
 
         Raises:
-            NoAnswerError: every LLM that was recruited failed, or the aggregation did.
+            NoAnswerError: every LLM that was recruited failed, the aggregation did, or the bank's annotation.
             ConfigError: the bank gives no profiles.
             CallError: skills could not be embedded.
         """
         calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
         profile, aggregator, note = await self._prepare()
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name, aggregator=aggregator, notes=[note])
-        skills = await name_skills(calls, self._annotator, question.text, self._parts.method, seed) or ()
+        named = await name_skills(calls, self._annotator, question.text, self._parts.method, seed)
+        skills = () if isinstance(named, Failure) else named
         columns = await matched(profile, skills, self._parts.embedder)
         story.step("skills")
         chances = self._chances(profile, columns)
@@ -164,9 +165,11 @@ class SymbolicMoE:
         if path is not None and not self._named:
             self._named.update(await read_skills(path))
         before = len(self._named)
-        await annotate_bank(calls, self._annotator, self._bank, self._parts.method, self._named)
-        if path is not None and len(self._named) > before:
-            await write_skills(path, self._named)
+        try:
+            await annotate_bank(calls, self._annotator, self._bank, self._parts.method, self._named)
+        finally:
+            if path is not None and len(self._named) > before:
+                await write_skills(path, self._named)
         return await make_profile(self._bank, self._named, self._parts.embedder, self._settings.least_questions)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smcs.errors import ConfigError
+from smcs.errors import ConfigError, NoAnswerError, ServerError
 from smcs.strategies._skills import Profile, make_profile, parse_skills
 from smcs.types import Question
 
@@ -117,6 +117,20 @@ class TestCallGraph:
         lab.fail("b")
         answer = await strategy.answer(QUESTION, seed=1)
         assert any("recruited by competency alone" in note for note in answer.trace.notes)
+
+    async def test_a_bank_that_could_not_be_annotated_is_no_answer_and_goes_on_where_it_was(self, lab: Any) -> None:
+        skilled(lab, {})
+        plain = lab.llms["b"].reply
+        lab.llms["b"].reply = lambda request, sample: (
+            ServerError("down") if "cherry" in request.messages[-1].content else plain(request, sample)
+        )
+        strategy = lab.build("symbolic-moe:variant=compared:aggregator=a:annotator=b")
+        with pytest.raises(NoAnswerError, match=r"1 of the bank's 6 questions.*down"):
+            await strategy.answer(QUESTION, seed=0)
+        lab.llms["b"].reply = plain
+        before = len(lab.asked("b"))
+        await strategy.answer(QUESTION, seed=0)
+        assert len([r for r in lab.asked("b")[before:] if is_annotation(r)]) == 2
 
 
 class TestSkillsFile:
