@@ -44,6 +44,11 @@ def call_key(llm_uid: str, messages: bytes, sampling: bytes, sample: int = 0) ->
     return hashlib.sha256(_canonical([llm_uid, messages.hex(), sampling.hex(), sample])).digest()
 
 
+def recorded_key(llm_uid: str, question_id: str, text: str) -> bytes:
+    """The address of an answer that was recorded elsewhere: nothing is known of how it was asked for."""
+    return hashlib.sha256(_canonical(["recorded", llm_uid, question_id, text])).digest()
+
+
 def settings_digest(sampling: Sampling, system: str) -> str:
     """Names a combination of sampling settings and system prompt."""
     return hashlib.sha256(_canonical([sampling_dict(sampling), system])).hexdigest()[:16]

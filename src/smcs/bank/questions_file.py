@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -15,6 +15,8 @@ from smcs.protocols import Grader
 from smcs.types import Question
 
 OnError: TypeAlias = Literal["stop", "skip"]
+Parse: TypeAlias = Callable[[bytes], tuple[Question, str]]
+"""Reads one line: the question and its split. Raises `QuestionError`."""
 SUFFIXES = (".jsonl", ".jsonl.zst")
 KEYS = ("id", "question", "answer", "grader", "benchmark", "system", "options", "meta", "split")
 _REQUIRED = ("id", "question", "grader")
@@ -46,8 +48,11 @@ class Problem:
         return f"{self.where}: {self.message}"
 
 
-def read_questions(path: Path) -> tuple[list[SourceQuestion], list[Problem]]:
+def read_questions(path: Path, parse: Parse | None = None) -> tuple[list[SourceQuestion], list[Problem]]:
     """Read a questions file; each line is checked by itself.
+
+    Args:
+        parse: reads a line; by default as `parse_line` does.
 
     Returns:
         The questions in the file's order, and what is wrong with the other lines.
@@ -60,7 +65,7 @@ def read_questions(path: Path) -> tuple[list[SourceQuestion], list[Problem]]:
     for number, line in _lines(path):
         where = f"{path}:{number}"
         try:
-            question, split = parse_line(line, default_benchmark=_stem(path))
+            question, split = parse(line) if parse else parse_line(line, default_benchmark=_stem(path))
         except QuestionError as error:
             problems.append(Problem(where, str(error)))
         else:
@@ -74,7 +79,7 @@ def parse_line(line: bytes, default_benchmark: str = "custom") -> tuple[Question
     Raises:
         QuestionError: what is wrong with it.
     """
-    row = _json_object(line)
+    row = json_object(line)
     for key in row:
         if key not in KEYS:
             raise QuestionError(f"unknown key {key!r}{registry.did_you_mean(key, list(KEYS))}")
@@ -87,7 +92,7 @@ def parse_line(line: bytes, default_benchmark: str = "custom") -> tuple[Question
         answer=_scalar_text(row, "answer"),
         grader=_text(row, "grader"),
         benchmark=_text(row, "benchmark") if row.get("benchmark") is not None else default_benchmark,
-        system=_text(row, "system") if row.get("system") is not None else None,
+        system=_system(row),
         options=_options(row),
         meta=_meta(row),
     )
@@ -151,7 +156,12 @@ def _grader_or_problem(name: str) -> Grader | str:
     return grader
 
 
-def _json_object(line: bytes) -> dict[str, Any]:
+def json_object(line: bytes) -> dict[str, Any]:
+    """A line of JSON Lines.
+
+    Raises:
+        QuestionError: what is wrong with it.
+    """
     try:
         row = json.loads(line.decode("utf-8"), object_pairs_hook=_unique_keys)
     except UnicodeDecodeError as error:
@@ -183,6 +193,11 @@ def _text(row: dict[str, Any], key: str) -> str:
     if not value.strip():
         raise QuestionError(f"{key!r} is empty")
     return _storable(value, key)
+
+
+def _system(row: dict[str, Any]) -> str | None:
+    """A system prompt; the empty one means that there is none, not even the usual one."""
+    return row.get("system") if row.get("system") in (None, "") else _text(row, "system")
 
 
 def _scalar_text(row: dict[str, Any], key: str) -> str | None:

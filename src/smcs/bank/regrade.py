@@ -1,4 +1,8 @@
-"""Which stored responses wait for a grade, and their texts. A grader's new version needs no call."""
+"""Which stored responses wait for a grade, and their texts. A grader's new version needs no call.
+
+Grades that were recorded elsewhere (see `smcs.bank.importing`) are no grader's here; they stay as they are until one
+asks for others.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from smcs.bank.store import BankStore
 
 Waiting = tuple[int, int, bytes]
 """LLM, question, and the address of the call that holds the text."""
+RECORDED = "recorded"
+"""What stands in the place of the grader's name with such a grade."""
 _CHUNK = 400
 
 
@@ -20,7 +26,7 @@ def waiting_for_grades(store: BankStore, graders: Graders, *, again: bool = Fals
     """Responses without a grade, or with one by another version of their grader only.
 
     Args:
-        again: those too that the grader could not grade.
+        again: those too that the grader could not grade, and those with a recorded grade.
     """
     with store.reading() as connection:
         names = connection.scalars(select(schema.questions.c.grader).distinct()).all()
@@ -49,7 +55,10 @@ def _waiting(connection: Connection, grader: str, version: str | None, *, again:
         grades.c.grader == grader,
         grades.c.version == version,
     )
-    lacking = (responses.c.graded == 0) | ~current
+    recorded = exists().where(
+        grades.c.call == responses.c.call, grades.c.question == responses.c.question, grades.c.grader == RECORDED
+    )
+    lacking = (responses.c.graded == 0) | (~current if again else ~current & ~recorded)
     if again:
         lacking |= responses.c.correct.is_(None)
     query = (

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from smcs import prompts
 from smcs.benchmarks._hub import HubTable, hub_rows
-from smcs.benchmarks._local import local_rows
+from smcs.benchmarks._local import local_row, local_rows
 from smcs.errors import QuestionError, UnknownNameError
 from smcs.registry import did_you_mean
 from smcs.types import Question
@@ -119,6 +119,18 @@ class TableBenchmark:
             where = source.path if isinstance(source, LocalFolder) else "the hub's data set"
             raise QuestionError(f"no question of split {split!r} of benchmark {self.name!r} in {where}")
         return questions
+
+    def parse(self, line: bytes, where: str) -> tuple[Question, str]:
+        """One line of the local format: the question and its split.
+
+        Args:
+            where: what messages begin with.
+
+        Raises:
+            QuestionError: it is not of the format, or of another benchmark.
+        """
+        row = local_row(line, where, (self.name, *self.aliases))
+        return self._question(row), row["split"]
 
     def _rows(self, split: str, source: Source) -> Iterable[Mapping[str, Any]]:
         if isinstance(source, LocalFolder):

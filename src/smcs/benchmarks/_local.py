@@ -42,7 +42,7 @@ def local_rows(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(_read(path).split(b"\n"), 1):
         if not line.strip():
             continue
-        row = _row(line, f"{path}:{number}", names)
+        row = local_row(line, f"{path}:{number}", names)
         if row["id"] in taken:
             raise QuestionError(f"{path}:{number}: the id {row['id']!r} stands on an earlier line too")
         taken.add(row["id"])
@@ -81,7 +81,16 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _row(line: bytes, where: str, names: Sequence[str]) -> dict[str, Any]:
+def local_row(line: bytes, where: str, names: Sequence[str]) -> dict[str, Any]:
+    """One line of the local format, checked.
+
+    Args:
+        where: what messages begin with.
+        names: names of the benchmark.
+
+    Raises:
+        QuestionError: it is not of the format, or of another benchmark.
+    """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
