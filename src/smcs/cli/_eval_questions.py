@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from smcs import registry
+from smcs.bank.questions_file import OnError
 from smcs.bank.sources import gather
 from smcs.benchmarks._base import Benchmark, Hub, LocalFolder
 from smcs.errors import QuestionError
@@ -15,9 +16,9 @@ from smcs.types import Question
 
 
 def tested_questions(
-    benchmarks: Sequence[str], files: Sequence[str], split: str | None, data: Path | None
+    benchmarks: Sequence[str], files: Sequence[str], split: str | None, on_error: OnError, data: Path | None
 ) -> list[Question]:
-    """The questions of benchmarks and files.
+    """The questions of benchmarks and files; says which lines were left out.
 
     Raises:
         UsageError: none is named, or one cannot be read.
@@ -31,7 +32,10 @@ def tested_questions(
         benchmark: Benchmark = registry.find("benchmarks", name).create()
         questions += benchmark.load(split or "test", source)
     if files:
-        questions += [question for question, _ in gather(list(files), split=split).items]
+        found = gather(list(files), split=split, on_error=on_error)
+        for problem in found.skipped:
+            click.echo(f"left out: {problem}", err=True)
+        questions += [question for question, _ in found.items]
     seen: set[tuple[str, str]] = set()
     for question in questions:
         if (question.benchmark, question.id) in seen:

@@ -179,7 +179,7 @@ async def _comparison(
 
 
 def _questions(options: dict[str, Any]) -> list[Question]:
-    return tested_questions(*(options.pop(name) for name in ("benchmarks", "files", "split", "data")))
+    return tested_questions(*(options.pop(name) for name in ("benchmarks", "files", "split", "on_error", "data")))
 
 
 def _estimate_cells(llm: LLMEstimate, *, known: bool) -> list[str]:

@@ -22,6 +22,13 @@ import click
     "--questions", "files", multiple=True, metavar="FILE", help="Questions file to test on (.jsonl or .jsonl.zst)."
 )
 @click.option("--split", help="Only questions of this split. Default: test for benchmarks, all of a file.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What to do about a line of a file that cannot be used: stop, or leave it out.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with the benchmarks. Default: the public hub.")
 @click.option("--pool", type=click.Path(path_type=Path), help="Pool file (TOML). Default: the starter pool.")
 @click.option("--bank", help="Question bank. Default: the starter bank. Tested questions do not count in it.")

@@ -99,8 +99,8 @@ async def annotate_bank(
     failures = [failure for failure in outcomes if failure]
     if failures:
         raise NoAnswerError(
-            f"{annotator} could not name the skills of {len(failures)} of the bank's {len(bank)} questions, which profiles "
-            f"are made of; the first: {failures[0].message}"
+            f"{annotator} could not name the skills of {len(failures)} of the bank's {len(bank)} questions, of which "
+            f"profiles are made; the first: {failures[0].message}"
         )
 
 
