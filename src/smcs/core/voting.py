@@ -50,14 +50,7 @@ def winners(
     """
     _, votes = _votes(answers, members)
     w = np.ones(votes.shape) if weights is None else np.broadcast_to(np.asarray(weights, np.float64), votes.shape)
-    if not np.isfinite(w[votes]).all():
-        raise ValueError("weights of votes must be finite")
-    w = np.where(votes, w, 0.0)
-    w = np.where((w == 0).all(axis=1, keepdims=True) & votes, 1.0, w)
-    totals = np.where(votes, (agreement(answers, members) * w[:, None, :]).sum(axis=2), -np.inf)
-    largest = totals.max(axis=1, keepdims=True, initial=-np.inf)
-    scale = np.maximum(1.0, np.abs(w).sum(axis=1, keepdims=True))
-    return np.asarray(votes & (totals >= largest - _TIE * scale))
+    return _winning(agreement(answers, members), votes, w[:, :, None])[:, :, 0]
 
 
 def split_evenly(winning: NDArray[Any], answers: NDArray[Any], correct: NDArray[Any]) -> FloatArray:
@@ -71,14 +64,8 @@ def split_evenly(winning: NDArray[Any], answers: NDArray[Any], correct: NDArray[
     Returns:
         Array of shape (T,) in [0, 1]: 1/2 where a right and a wrong answer tie; 0 where nobody votes.
     """
-    won, _ = _votes(answers, winning)
-    right = np.asarray(correct, dtype=np.float64)
-    same = agreement(answers, winning)
-    # Each answer counts once, however many give it.
-    share = np.where(np.asarray(winning, dtype=bool), 1.0 / np.maximum(same.sum(axis=2), 1), 0.0)
-    distinct = share.sum(axis=1)
-    score: FloatArray = np.divide((share * right).sum(axis=1), distinct, out=np.zeros(len(won)), where=distinct > 0)
-    return score
+    won = np.asarray(winning, dtype=bool)
+    return _split(agreement(answers, won), won[:, :, None], correct)[:, 0]
 
 
 def vote_accuracy(
@@ -88,7 +75,27 @@ def vote_accuracy(
     members: NDArray[Any] | None = None,
 ) -> FloatArray:
     """How right each question's vote is, ties split evenly: `winners`, then `split_evenly`."""
-    return split_evenly(winners(answers, weights, members), answers, correct)
+    w = np.ones(np.shape(answers)) if weights is None else np.broadcast_to(weights, np.shape(answers))
+    return vote_accuracies(answers, correct, w[:, :, None], members)[:, 0]
+
+
+def vote_accuracies(
+    answers: NDArray[Any], correct: NDArray[Any], weights: NDArray[Any], members: NDArray[Any] | None = None
+) -> FloatArray:
+    """`vote_accuracy` under G choices of weights at once.
+
+    Args:
+        answers: array of shape (T, R).
+        correct: array of shape (T, R).
+        weights: array of shape (T, R, G).
+        members: boolean array of shape (T, R).
+
+    Returns:
+        Array of shape (T, G).
+    """
+    _, votes = _votes(answers, members)
+    same = agreement(answers, members)
+    return _split(same, _winning(same, votes, np.asarray(weights, np.float64)), correct)
 
 
 def oracle(correct: NDArray[Any], members: NDArray[Any] | None = None) -> FloatArray:
@@ -188,3 +195,29 @@ def _votes(answers: NDArray[Any], members: NDArray[Any] | None) -> tuple[NDArray
     if a.ndim != 2 or m.shape != a.shape:
         raise ValueError(f"answers {a.shape} and members {m.shape} must have one shape (T, R)")
     return a, (a >= 0) & m
+
+
+def _winning(same: BoolArray, votes: BoolArray, weights: FloatArray) -> BoolArray:
+    """`winners` from the agreement, array of shape (T, R, R), for weights of shape (T, R, G)."""
+    if not np.isfinite(weights[votes]).all():
+        raise ValueError("weights of votes must be finite")
+    here = votes[:, :, None]
+    w = np.where(here, weights, 0.0)
+    w = np.where((w == 0).all(axis=1, keepdims=True) & here, 1.0, w)
+    totals = np.where(here, same.astype(np.float64) @ w, -np.inf)
+    largest = totals.max(axis=1, keepdims=True, initial=-np.inf)
+    scale = np.maximum(1.0, np.abs(w).sum(axis=1, keepdims=True))
+    return np.asarray(here & (totals >= largest - _TIE * scale))
+
+
+def _split(same: BoolArray, winning: BoolArray, correct: NDArray[Any]) -> FloatArray:
+    """`split_evenly` for winners of shape (T, R, G)."""
+    right = np.asarray(correct, dtype=np.float64)[:, :, None]
+    won = winning.astype(np.float64)
+    # Each answer counts once, however many give it.
+    share = won / np.maximum(same.astype(np.float64) @ won, 1.0)
+    distinct = share.sum(axis=1)
+    score: FloatArray = np.divide(
+        (share * right).sum(axis=1), distinct, out=np.zeros(distinct.shape), where=distinct > 0
+    )
+    return score
