@@ -84,6 +84,10 @@ class AnswerKey:
             self._found[prompt] = found
         return found
 
+    def known(self, prompt: str) -> KnownAnswer | None:
+        """The answer to the longest known question that stands in a prompt; None where none does."""
+        return self._search(squeeze(prompt))
+
     def wrong(self, answer: KnownAnswer, rng: random.Random) -> str:
         """A wrong answer of the same kind. There are few for each question, so that wrong LLMs can agree, too."""
         pick = rng.randrange(3)
