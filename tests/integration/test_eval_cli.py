@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from smcs import registry
+from smcs.cli import run
+
 QUESTIONS = [
     {
         "id": f"{kind}-{i}",
@@ -204,10 +207,47 @@ class TestWrongInput:
             (["--strategy", "majority", "--questions", "test.jsonl", "--bank", "pool.toml"], 1, "not a question bank"),
         ],
     )
-    def test_is_one_clear_message(self, shell: Shell, arguments: list[str], status: int, message: str) -> None:
+    def test_is_one_clear_message(
+        self,
+        shell: Shell,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        arguments: list[str],
+        status: int,
+        message: str,
+    ) -> None:
+        monkeypatch.chdir(shell.folder)
         defaults = {"--pool": "pool.toml", "--bank": "my.bank", "--results": "wrong.db"}
         given = [part for name, value in defaults.items() if name not in arguments for part in (name, value)]
-        done = shell("eval", *arguments, *given)
-        assert done.returncode == status
-        assert message in done.stderr
-        assert done.stdout == ""
+        assert run(["eval", *arguments, *given]) == status
+        printed = capsys.readouterr()
+        assert message in printed.err
+        assert printed.out == ""
+        assert not (shell.folder / "wrong.db.lock").exists()
+
+
+class TestAsk:
+    @pytest.mark.parametrize("strategy", registry.names("strategies"))
+    def test_any_strategy_can_answer_and_explain_itself(
+        self, shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], strategy: str
+    ) -> None:
+        monkeypatch.chdir(shell.folder)
+        spec = f"{strategy}:least_questions=1:trial_questions=1" if strategy == "symbolic-moe" else strategy
+        arguments = ["ask", "What is 3 plus 4?", "--pool", "pool.toml", "--bank", "my.bank", "--strategy", spec]
+        assert run([*arguments, "--explain"]) == 0
+        explained = capsys.readouterr()
+        assert "The answer is" in explained.out
+        assert "References, best prior first" in explained.out
+        assert "nan" not in explained.out
+        assert run([*arguments, "--json", "-q"]) == 0
+        made = json.loads(capsys.readouterr().out)
+        assert explained.out.startswith(made["answer"])
+        assert made["trace"]["referencers"]
+
+    def test_wrong_strategies(
+        self, shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(shell.folder)
+        for strategy, message in (("moe", "unknown strategy"), ("majority,moa", "one strategy answers")):
+            assert run(["ask", "q", "--pool", "pool.toml", "--bank", "my.bank", "--strategy", strategy]) == 2
+            assert message in capsys.readouterr().err
