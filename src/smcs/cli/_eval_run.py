@@ -40,6 +40,7 @@ def evaluate(
     budget_usd: float | None,
     budget_tokens: int | None,
     concurrency: int,
+    sandbox: str,
     **options: Any,
 ) -> tuple[EvaluationProgress, Report]:
     """Compare strategies."""
@@ -53,6 +54,7 @@ def evaluate(
                 budget_usd=budget_usd,
                 budget_tokens=budget_tokens,
                 concurrency=concurrency,
+                sandbox=sandbox,
                 bank=shown(options["bank"]) if options["bank"] else "starter bank",
                 watch=view,
             )
@@ -72,9 +74,11 @@ def dry_run(
     budget_usd: float | None,
     budget_tokens: int | None,
     concurrency: int,
+    sandbox: str,
     **options: Any,
 ) -> None:
     """Say what a comparison would call and cost. Writes nothing and calls nothing."""
+    del concurrency, sandbox  # of no effect on what it would take
     questions = _questions(options)
 
     async def run() -> Estimate:
@@ -116,6 +120,7 @@ def show(progress: EvaluationProgress, report: Report, out: Path | None, *, as_j
             "seconds": progress.seconds,
             "failures": [{"llm": llm, "kind": kind, "count": n} for (llm, kind), n in progress.failures.items()],
             "stopped": progress.stopped or None,
+            "postponed_grades": progress.postponed,
             "complete": progress.complete,
         }
         click.echo(json.dumps({**report.to_dict(), "run": run}, indent=2, ensure_ascii=False))
@@ -129,6 +134,8 @@ def show(progress: EvaluationProgress, report: Report, out: Path | None, *, as_j
     )
     for (llm, kind), count in sorted(progress.failures.items()):
         click.echo(f"{llm}: {count} calls failed ({kind}).")
+    if progress.postponed:
+        click.echo(f"{progress.postponed} answers wait for their grade: {progress.why_postponed}.")
     if progress.stopped:
         click.echo(f"Stopped: {progress.stopped}.")
     if not progress.complete:

@@ -47,6 +47,13 @@ import click
     help="Questions at once. Latency is best measured at 1.",
 )
 @click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "bubblewrap", "landlock", "rlimits"]),
+    default="auto",
+    show_default=True,
+    help="What programs written by LLMs are run in to grade them. auto takes none but a strong one.",
+)
+@click.option(
     "--results",
     type=click.Path(path_type=Path),
     default=Path("smcs-results.db"),

@@ -82,6 +82,7 @@ async def evaluate(
     budget_usd: float | None = None,
     budget_tokens: int | None = None,
     concurrency: int = 8,
+    sandbox: str = "auto",
     bank: str = "",
     watch: Watcher = lambda _: None,
 ) -> tuple[EvaluationProgress, Report]:
@@ -94,6 +95,7 @@ async def evaluate(
         budget_usd: most US dollars that this run may cost. Calls that fail are not counted.
         budget_tokens: most tokens of this run, prompts included.
         concurrency: questions that are worked on at once.
+        sandbox: name of the sandbox for graders that run programs (see `smcs.sandbox.choose`).
         bank: what the report calls the question bank.
         watch: told how it goes on.
 
@@ -106,7 +108,15 @@ async def evaluate(
     calls = SharedCalls(store, Budget(budget_usd, budget_tokens), Tally())
     shared = dataclasses.replace(parts, pool=calls.pool(parts.pool), embedder=SharedEmbedder(parts.embedder))
     setups = make_setups(comparison.specs, shared)
-    run = EvaluationRun(calls, setups, comparison.tested, seeds=comparison.seeds, watch=watch, concurrency=concurrency)
+    run = EvaluationRun(
+        calls,
+        setups,
+        comparison.tested,
+        seeds=comparison.seeds,
+        watch=watch,
+        concurrency=concurrency,
+        sandbox=sandbox,
+    )
     progress = await run.run()
     report = await make_report(
         store,

@@ -49,6 +49,7 @@ class EvaluationProgress:
         failures: samples that failed for good, by LLM and kind.
         running: requests under way, by LLM.
         ungraded: answers that wait for their grade.
+        postponed: answers that cannot be graded here; `why_postponed` says why.
         cost_usd: None where a price is not known.
         rate: answers a second, lately; None before there is one.
         stopped: why the run ended early; empty where it did not.
@@ -60,6 +61,8 @@ class EvaluationProgress:
     failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     running: Mapping[str, int] = field(default_factory=dict)
     ungraded: int = 0
+    postponed: int = 0
+    why_postponed: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = 0.0
@@ -101,6 +104,7 @@ class Tally:
         self._answers_at: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
         self._answers = 0
         self.stopped = ""
+        self._postponed, self._why_postponed = 0, ""
 
     def strategy(self, label: str, total: int, before: int) -> None:
         """A strategy takes part."""
@@ -116,6 +120,11 @@ class Tally:
         """An answer has its grade."""
         self._totals[label]["graded"] += correct is not None
         self._totals[label]["correct"] += bool(correct)
+
+    def postponed(self, reason: str) -> None:
+        """An answer cannot be graded here."""
+        self._postponed += 1
+        self._why_postponed = reason
 
     def reused(self, samples: int) -> None:
         """Samples were there already."""
@@ -150,6 +159,8 @@ class Tally:
             failures=dict(self._failures),
             running={llm: count for llm, count in self._running.items() if count},
             ungraded=self.ungraded,
+            postponed=self._postponed,
+            why_postponed=self._why_postponed,
             prompt_tokens=self._prompt,
             completion_tokens=self._completion,
             cost_usd=self._cost,

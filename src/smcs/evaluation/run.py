@@ -24,6 +24,7 @@ from smcs.types import Answer, Grade, Question, Trace, trace_to_dict
 Watcher: TypeAlias = Callable[[EvaluationProgress], None]
 """Told of the progress a few times a second, in the event loop."""
 _TICK_S = 0.2
+_MOST_IN_GRADING = 2000
 _NOT_BETTER_NEXT_TIME = frozenset({"context_length", "no_references", "cancelled"})
 CHAIN = "longest chain of calls"
 
@@ -72,6 +73,7 @@ class EvaluationRun:
         seeds: how many seeds; each is a repetition of everything.
         watch: told how it goes on.
         concurrency: questions that are worked on at once.
+        sandbox: name of the sandbox for graders that run programs (see `smcs.sandbox.choose`).
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class EvaluationRun:
         seeds: int = 1,
         watch: Watcher = lambda _: None,
         concurrency: int = 8,
+        sandbox: str = "auto",
     ) -> None:
+        self._sandbox = sandbox
         self._store: ResultsStore = calls.store
         self._setups = setups
         self._tested = {t.digest: t for t in tested}
@@ -108,7 +112,8 @@ class EvaluationRun:
         work, waiting = await self._prepare()
         ticking = asyncio.create_task(self._tick())
         try:
-            async with GradingPool(self._graded) as self._grading:
+            grading = GradingPool(self._graded, postponed=self._postponed, sandbox=self._sandbox)
+            async with grading as self._grading:
                 for answer in waiting:
                     self._grade(answer)
                 await self._work(work)
@@ -201,6 +206,7 @@ class EvaluationRun:
         self._tally.answered(setup.label, ok=stored.text is not None)
         if stored.text is not None:
             self._grade(stored)
+            await self._grading.room(_MOST_IN_GRADING)
 
     def _grade(self, answer: StoredAnswer) -> None:
         self._tally.ungraded += 1
@@ -215,6 +221,11 @@ class EvaluationRun:
         task = asyncio.ensure_future(storing)
         self._grades.add(task)
         task.add_done_callback(self._grades.discard)
+
+    def _postponed(self, item: ToGrade, reason: str) -> None:
+        """There is no sandbox here: the answer stays ungraded, for a run where there is one."""
+        self._tally.ungraded -= 1
+        self._tally.postponed(reason)
 
     def _halt(self, reason: str) -> None:
         self._tally.stopped = reason
