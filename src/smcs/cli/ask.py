@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def _read(question: str | None) -> str:
     """The question from the command line or from standard input."""
     if question not in (None, "-"):
         return question or ""
-    stream = click.get_text_stream("stdin")
+    stream = sys.stdin
     if stream.isatty() and question is None:
         raise click.UsageError('no question: smcs ask "..." or pipe it to standard input')
     try:
