@@ -82,11 +82,10 @@ def _read(question: str | None) -> str:
     """The question from the command line or from standard input."""
     if question not in (None, "-"):
         return question or ""
-    stream = sys.stdin
-    if stream.isatty() and question is None:
+    if sys.stdin.isatty() and question is None:
         raise click.UsageError('no question: smcs ask "..." or pipe it to standard input')
     try:
-        return stream.read()
+        return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"standard input is not text: {error}") from None
 
