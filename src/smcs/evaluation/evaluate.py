@@ -16,8 +16,7 @@ from smcs.evaluation.run import EvaluationRun, Tested, Watcher, in_order
 from smcs.evaluation.setup import make_setups
 from smcs.evaluation.shared import SharedCalls, SharedEmbedder
 from smcs.evaluation.store import ResultsStore
-from smcs.strategies import Parts, StrategySpec
-from smcs.strategies._spec import expand
+from smcs.strategies import Parts, StrategySpec, expand
 from smcs.types import Question
 
 

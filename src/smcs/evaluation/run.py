@@ -18,7 +18,7 @@ from smcs.evaluation.progress import EvaluationProgress, Tally
 from smcs.evaluation.setup import Setup, question_content, question_digest
 from smcs.evaluation.shared import SharedCalls
 from smcs.evaluation.store import AnswerKey, ResultsStore, StoredAnswer
-from smcs.strategies._calls import call_seed
+from smcs.strategies import call_seed
 from smcs.types import Answer, Grade, Question, Trace, trace_to_dict
 
 Watcher: TypeAlias = Callable[[EvaluationProgress], None]

@@ -14,8 +14,7 @@ from smcs.bank.keys import sampling_dict
 from smcs.evaluation.shared import llm_identity
 from smcs.pool import Pool
 from smcs.protocols import Strategy
-from smcs.strategies import Parts, StrategySpec, build
-from smcs.strategies._spec import settings_of
+from smcs.strategies import Parts, StrategySpec, build, settings_of
 from smcs.types import Question
 
 
