@@ -38,6 +38,8 @@ class Run:
         budget: what it may cost.
         watch: told how it goes on.
         grade_again: whether to grade anew what could not be graded before.
+        one_by_one: whether one LLM begins when the one before it is done.
+        sandbox: name of the sandbox for graders that run programs.
     """
 
     def __init__(
@@ -48,12 +50,17 @@ class Run:
         watch: Watcher,
         *,
         grade_again: bool = False,
+        one_by_one: bool = False,
+        sandbox: str = "auto",
     ) -> None:
         self._store = store
         self._plan = plan
         self._budget = budget
         self._watch = watch
         self._grade_again = grade_again
+        self._one_by_one = one_by_one
+        self._sandbox = sandbox
+        self._notes: dict[str, None] = {}
         self._graders = Graders()
         self._tallies: dict[int, Tally] = {}
         self._begin = time.monotonic()
@@ -69,10 +76,8 @@ class Run:
         stored_earlier = await asyncio.to_thread(self._prepare)
         ticking = asyncio.create_task(self._tick())
         try:
-            async with (
-                BankWriter(self._store, self._stored) as self._writer,
-                GradingPool(self._graded) as self._grading,
-            ):
+            grading = GradingPool(self._graded, postponed=self._postponed, sandbox=self._sandbox)
+            async with BankWriter(self._store, self._stored) as self._writer, grading as self._grading:
                 await self._work(stored_earlier)
         finally:
             ticking.cancel()
@@ -87,6 +92,7 @@ class Run:
             llms=tuple(tally.snapshot() for tally in self._tallies.values()),
             ungraded=self._to_grade - self._done_grading,
             regraded=self._regraded,
+            notes=tuple(self._notes),
             seconds=time.monotonic() - self._begin,
         )
 
@@ -102,7 +108,17 @@ class Run:
         return waiting_for_grades(self._store, self._graders, again=self._grade_again)
 
     async def _work(self, stored_earlier: Sequence[Waiting]) -> None:
-        work = [self._grade_stored(stored_earlier)]
+        await self._until_error([self._grade_stored(stored_earlier), self._ask()])
+        await self._until_error([self._grading.join()])
+        if self._put_off:
+            await self._until_error([self._writer.drained()])
+            rest = await asyncio.to_thread(waiting_for_grades, self._store, self._graders)
+            await self._until_error([self._grade_stored(rest)])
+            await self._until_error([self._grading.join()])
+
+    async def _ask(self) -> None:
+        """Make all calls: the LLMs side by side, or one after the other."""
+        work: list[list[Coroutine[Any, Any, None]]] = []
         for seq, llm in zip(self._tallies, self._plan.llms, strict=True):
             asking = Asking(
                 llm,
@@ -111,14 +127,10 @@ class Run:
                 messages=self._messages,
                 deliver=functools.partial(self._deliver, seq, llm),
             )
-            work += [asking.work() for _ in range(min(llm.caller.settings.max_concurrency, len(llm.calls)))]
-        await self._until_error(work)
-        await self._until_error([self._grading.join()])
-        if self._put_off:
-            await self._until_error([self._writer.drained()])
-            rest = await asyncio.to_thread(waiting_for_grades, self._store, self._graders)
-            await self._until_error([self._grade_stored(rest)])
-            await self._until_error([self._grading.join()])
+            work.append([asking.work() for _ in range(min(llm.caller.settings.max_concurrency, len(llm.calls)))])
+        together = work if self._one_by_one else [[one for part in work for one in part]]
+        for part in together:
+            await self._until_error(part)
 
     async def _until_error(self, work: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Wait for all of it; the first error, there or in the writer, ends it all."""
@@ -171,6 +183,9 @@ class Run:
         grader = item.question.grader
         version = self._graders.version(grader) or ""
         self._writer.put(Graded(key, llm, question, grader, version, grade))
+
+    def _postponed(self, item: ToGrade, reason: str) -> None:
+        self._notes[f"not graded yet ({item.question.grader}): {reason}"] = None
 
     def _stored(self, batch: Sequence[Record]) -> None:
         for record in batch:

@@ -26,6 +26,8 @@ async def evaluate(
     redo: bool = False,
     budget_usd: float | None = None,
     budget_tokens: int | None = None,
+    one_by_one: bool = False,
+    sandbox: str = "auto",
     watch: Watcher = lambda _: None,
 ) -> EvaluationReport:
     """Ask every LLM the questions that it has not answered yet, store what it answers, and grade it.
@@ -37,11 +39,14 @@ async def evaluate(
         callers: the pool's LLMs.
         conditions: sampling settings and system prompt; by default the bank's own (see `plan.conditions_of`).
         llms: names of the LLMs to evaluate; all by default.
-        limit: most questions, the same ones for every LLM.
+        limit: most questions of each benchmark, the same ones for every LLM.
         seed: chooses and orders the questions; also the seed of calls that sample.
         redo: ask again what has a response made under other conditions, and make these the bank's.
         budget_usd: most US dollars that this run may cost. Calls that fail are not counted.
         budget_tokens: most tokens of this run, prompts included.
+        one_by_one: whether to finish one LLM before the next begins: for local LLMs that do not fit into memory
+            together.
+        sandbox: name of the sandbox for graders that run programs (see `smcs.sandbox.choose`).
         watch: told how it goes on.
 
     Returns:
@@ -59,15 +64,19 @@ async def evaluate(
         check_budget(made, budget_usd, budget_tokens)
         if redo or "conditions" not in store.properties:
             await asyncio.to_thread(store.set_property, "conditions", wanted.to_json())
-        return await Run(store, made, Budget(budget_usd, budget_tokens), watch).run()
+        budget = Budget(budget_usd, budget_tokens)
+        return await Run(store, made, budget, watch, one_by_one=one_by_one, sandbox=sandbox).run()
 
 
-async def regrade(store: BankStore, *, again: bool = False, watch: Watcher = lambda _: None) -> EvaluationReport:
+async def regrade(
+    store: BankStore, *, again: bool = False, sandbox: str = "auto", watch: Watcher = lambda _: None
+) -> EvaluationReport:
     """Grade what has no grade, or only one by another version of its grader. Calls no LLM.
 
     Args:
         store: open for writing.
         again: also what the grader could not grade before.
+        sandbox: name of the sandbox for graders that run programs.
         watch: told how it goes on.
 
     Raises:
@@ -76,7 +85,7 @@ async def regrade(store: BankStore, *, again: bool = False, watch: Watcher = lam
     with run_lock(store.location, store.engine):
         questions = await asyncio.to_thread(store.questions)
         made = EvaluationPlan(Conditions(), (), {q.seq: q for q in questions})
-        return await Run(store, made, Budget(), watch, grade_again=again).run()
+        return await Run(store, made, Budget(), watch, grade_again=again, sandbox=sandbox).run()
 
 
 def check_budget(made: EvaluationPlan, usd: float | None, tokens: int | None) -> None:

@@ -33,6 +33,28 @@ class ToGrade:
     question: Question
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a grading process says of one response.
+
+    Attributes:
+        later: whether it could be graded elsewhere: only this system lacks what that takes.
+    """
+
+    grade: Grade
+    later: bool = False
+
+    def to_json(self) -> bytes:
+        """As it is sent."""
+        return json.dumps([self.grade.correct, self.grade.extracted, self.grade.reason, self.later]).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, line: bytes) -> Self:
+        """The reverse."""
+        correct, extracted, reason, later = json.loads(line)
+        return cls(Grade(correct, extracted, reason), later)
+
+
 @dataclass(slots=True)
 class Graders:
     """The graders by name, each looked up once."""
@@ -62,14 +84,25 @@ class GradingPool:
 
     Args:
         graded: told of each grade, in the event loop.
+        postponed: told of responses that can be graded only where there is a sandbox, and why there is none here;
+            by default they are not gradable.
         workers: number of processes; they start when there is something to grade.
         time_limit_s: longest that one grade may take; by default the grader's own, or `TIME_LIMIT_S`.
+        sandbox: name of the sandbox for graders that run programs (see `smcs.sandbox.choose`).
     """
 
     def __init__(
-        self, graded: Callable[[ToGrade, Grade], None], *, workers: int | None = None, time_limit_s: float | None = None
+        self,
+        graded: Callable[[ToGrade, Grade], None],
+        *,
+        postponed: Callable[[ToGrade, str], None] | None = None,
+        workers: int | None = None,
+        time_limit_s: float | None = None,
+        sandbox: str = "auto",
     ) -> None:
         self._graded = graded
+        self._postponed = postponed
+        self._sandbox = sandbox
         self._workers = workers or max(1, (os.cpu_count() or 2) // 2)
         self._time_limit_s = time_limit_s
         self._graders = Graders()
@@ -128,7 +161,7 @@ class GradingPool:
                     batch.append(self._queue.get_nowait())
                 self._taken.set()
                 while batch:
-                    child = child or await _Child.start()
+                    child = child or await _Child.start(self._sandbox)
                     end = await self._grade(child, batch, suspect)
                     batch, suspect = batch[end.graded :], end.suspect
                     if not end.alive:
@@ -145,17 +178,24 @@ class GradingPool:
             limit = self._limit(item.question.grader)
             try:
                 async with asyncio.timeout(limit):
-                    grade = await child.receive()
+                    reply = await child.receive()
             except TimeoutError:
                 self._tell(item, Grade(None, reason=f"the grader took longer than {limit:g} s"))
                 return _End(done + 1, alive=False)
-            if grade is None and item is not suspect:
+            if reply is None and item is not suspect:
                 return _End(done, alive=False, suspect=item)  # it gets one more try
-            if grade is None:
+            if reply is None:
                 self._tell(item, Grade(None, reason=f"the grader {item.question.grader!r} crashed on this response"))
                 return _End(done + 1, alive=False)
-            self._tell(item, grade)
+            self._pass_on(item, reply)
         return _End(len(batch))
+
+    def _pass_on(self, item: ToGrade, reply: Reply) -> None:
+        if reply.later and self._postponed is not None:
+            self._postponed(item, reply.grade.reason)
+            self._queue.task_done()
+        else:
+            self._tell(item, reply.grade)
 
     def _tell(self, item: ToGrade, grade: Grade) -> None:
         self._graded(item, grade)
@@ -186,12 +226,13 @@ class _Child:
         self._process = process
 
     @classmethod
-    async def start(cls) -> Self:
+    async def start(cls, sandbox: str) -> Self:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the working folder is no place to import from
             "-m",
             "smcs.bank._grading_child",
+            sandbox,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -218,11 +259,11 @@ class _Child:
         lines = [json.dumps(_to_json(item.text, item.question)) for item in batch]
         self._process.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
-    async def receive(self) -> Grade | None:
-        """The next grade; None where the process has died."""
+    async def receive(self) -> Reply | None:
+        """The next reply; None where the process has died."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
-        return Grade(**json.loads(line)) if line.endswith(b"\n") else None
+        return Reply.from_json(line) if line.endswith(b"\n") else None
 
     async def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):

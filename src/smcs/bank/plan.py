@@ -163,15 +163,21 @@ def conditions_of(store: BankStore, sampling: Sampling = _NOTHING_SET, *, afresh
 def choose_questions(
     questions: Sequence[StoredQuestion], limit: int | None = None, seed: int = 0
 ) -> list[StoredQuestion]:
-    """The questions to evaluate, in a random order fixed by the seed.
+    """The questions to evaluate: at most so many of each benchmark, in a random order fixed by the seed.
 
-    A larger limit keeps the questions of a smaller one, and an evaluation that is stopped early has seen a fair sample.
+    A larger limit keeps the questions of a smaller one, and an evaluation that is stopped early has seen the same share
+    of each benchmark.
     """
 
     def place(question: StoredQuestion) -> bytes:
         return hashlib.sha256(f"{seed}\x1f{question.question.id}".encode()).digest()
 
-    return sorted(questions, key=place)[:limit]
+    parts: dict[str, list[StoredQuestion]] = {}
+    for question in sorted(questions, key=place):
+        parts.setdefault(question.question.benchmark, []).append(question)
+    chosen = [part[:limit] for part in parts.values()]
+    ranked = [((i + 0.5) / len(part), question) for part in chosen for i, question in enumerate(part)]
+    return [question for _, question in sorted(ranked, key=lambda item: item[0])]
 
 
 def make_plan(
@@ -189,7 +195,7 @@ def make_plan(
     Args:
         callers: the pool.
         llms: names of the LLMs to evaluate; all by default.
-        limit: most questions; the same ones for every LLM.
+        limit: most questions of each benchmark; the same ones for every LLM.
         seed: chooses and orders the questions; also the seed of calls that sample.
         redo: ask again what has a response already, if that was made under other settings.
 

@@ -78,12 +78,14 @@ class EvaluationProgress:
     Attributes:
         ungraded: responses that wait for a grade.
         regraded: earlier responses that got a new grade without a call.
+        notes: what the user should know.
         seconds: since it began.
     """
 
     llms: tuple[LLMProgress, ...]
     ungraded: int = 0
     regraded: int = 0
+    notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from smcs.bank.questions_file import (
     problems_error,
     read_questions,
 )
+from smcs.benchmarks._base import Benchmark, Hub, LocalFolder
 from smcs.errors import QuestionError
 from smcs.types import Question
 
@@ -43,6 +45,7 @@ def gather(
     *,
     limit: int | None = None,
     split: str | None = "validation",
+    data: Path | None = None,
     on_error: OnError = "stop",
     present: Sequence[Question] = (),
 ) -> Gathered:
@@ -50,8 +53,9 @@ def gather(
 
     Args:
         sources: questions files and names of benchmarks.
-        limit: most questions of each source.
+        limit: most questions of each source: the first of a file, and of a benchmark a random sample, always the same.
         split: only the questions of this split; None for all.
+        data: folder with the benchmarks' data; without it they come from the public hub.
         on_error: whether a line that cannot be used stops everything or is left out.
         present: questions that the bank holds already.
 
@@ -64,7 +68,7 @@ def gather(
     known = {q.id: q for q in present}
     other_splits = here_already = 0
     for source in sources:
-        questions, bad = _read(source)
+        questions, bad = _read(source, split, limit, data)
         wanted = [q for q in questions if split is None or q.split == split]
         other_splits += len(questions) - len(wanted)
         good, ungradable = check_gradable(wanted)
@@ -81,11 +85,27 @@ def gather(
     return Gathered(tuple((s.question, s.split) for s in chosen), tuple(problems), other_splits, here_already)
 
 
-def _read(source: str) -> tuple[list[SourceQuestion], list[Problem]]:
+def _read(
+    source: str, split: str | None, limit: int | None, data: Path | None
+) -> tuple[list[SourceQuestion], list[Problem]]:
     if source.endswith(SUFFIXES) or "/" in source or Path(source).exists():
         return read_questions(Path(source))
-    benchmark = registry.find("benchmarks", source)
-    return list(benchmark.load()), []
+    benchmark: Benchmark = registry.find("benchmarks", source).create()
+    place = Hub() if data is None else LocalFolder(data)
+    found: list[SourceQuestion] = []
+    for part in benchmark.splits if split is None else [split]:
+        questions = _sample(benchmark.load(part, place), limit)
+        found += [SourceQuestion(q, part, f"{source}, question {q.id}") for q in questions]
+    return found, []
+
+
+def _sample(questions: list[Question], limit: int | None) -> list[Question]:
+    """At most so many, by chance but always the same, in their order: the first ones are of one subject."""
+    if limit is None or limit >= len(questions):
+        return questions
+    chosen = sorted(questions, key=lambda q: hashlib.sha256(q.id.encode()).digest())[:limit]
+    ids = {q.id for q in chosen}
+    return [q for q in questions if q.id in ids]
 
 
 def _nothing(sources: Sequence[str], split: str | None, other_splits: int, problems: Sequence[Problem]) -> str:

@@ -61,7 +61,15 @@ class BankWriter:
         with self._wake:
             self._leaving.set()
             self._wake.notify()
-        await asyncio.shield(asyncio.to_thread(self._thread.join))
+        stored = asyncio.create_task(asyncio.to_thread(self._thread.join))
+        cancelled: asyncio.CancelledError | None = None
+        while not stored.done():  # also where we are told to leave: what waits has been paid for
+            try:
+                await asyncio.shield(stored)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
         await asyncio.sleep(0)  # what the thread has called back runs before this returns
 
     def put(self, record: Record) -> None:

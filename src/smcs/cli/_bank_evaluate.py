@@ -43,10 +43,13 @@ def dry_run(
     limit: int | None,
     seed: int,
     redo: bool,
+    one_by_one: bool,
+    sandbox: str,
     budget_usd: float | None,
     budget_tokens: int | None,
 ) -> None:
     """Say what an evaluation would call and cost. Writes nothing and calls nothing."""
+    del one_by_one, sandbox  # of no effect on what it would take
 
     async def plan() -> EvaluationPlan:
         with open_bank(path) as store:
@@ -94,6 +97,8 @@ def print_report(report: EvaluationReport, *, as_json: bool) -> None:
     for llm in report.llms:
         for line in _remarks(llm):
             click.echo(line)
+    for note in report.notes:
+        click.echo(note)
     if report.ungraded:
         click.echo(f"{report.ungraded} responses wait for their grade: smcs bank grade")
     if not report.complete:

@@ -32,7 +32,8 @@ class View:
         """An evaluation goes on."""
         self._progress = progress
         if progress.llms or progress.ungraded:
-            self._line("; ".join([*map(_line_of, progress.llms), *_ungraded(progress)]))
+            at_work = [llm for llm in progress.llms if llm.left and not llm.stopped]
+            self._line("; ".join([_summary_of(progress), *map(_line_of, at_work), *_ungraded(progress)]))
 
     def observe(self, event: Event) -> None:
         """Weights are fetched."""
@@ -130,6 +131,12 @@ def _state(llm: LLMProgress) -> str:
     if llm.loading:
         return "loading"
     return f"{llm.running} running" if llm.running else ""
+
+
+def _summary_of(progress: EvaluationProgress) -> str:
+    there = sum(llm.answered_before + llm.reused + llm.answered for llm in progress.llms)
+    left = "" if not progress.eta_s else f", {duration(progress.eta_s)} left"
+    return f"{there} of {sum(llm.total for llm in progress.llms)} answered{left}"
 
 
 def _line_of(llm: LLMProgress) -> str:

@@ -22,6 +22,7 @@ def gathered(
     sources: Sequence[str],
     limit: int | None,
     split: str,
+    data: Path | None,
     on_error: OnError,
     present: Sequence[Question] = (),
 ) -> Gathered:
@@ -35,6 +36,7 @@ def gathered(
         [name for name in names if name],
         limit=limit,
         split=None if split == "all" else split,
+        data=data,
         on_error=on_error,
         present=present,
     )

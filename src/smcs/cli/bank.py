@@ -21,7 +21,23 @@ _FROM = click.option(
     metavar="FILE[,FILE...]",
     help="Questions files (.jsonl or .jsonl.zst) or names of benchmarks. May be repeated.",
 )
-_LIMIT = click.option("--limit", type=click.IntRange(min=1), help="At most so many questions of each source.")
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with the benchmarks' data. Default: the public hub.",
+)
+_LIMIT = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="At most so many questions of each source: the first of a file, a fixed random sample of a benchmark.",
+)
+_SANDBOX = click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "bubblewrap", "landlock", "rlimits"]),
+    default="auto",
+    show_default=True,
+    help="What programs written by LLMs are run in to grade them. auto takes none but a strong one.",
+)
 _SPLIT = click.option(
     "--split", default="validation", show_default=True, help="Questions of this split; all for every."
 )
@@ -33,6 +49,7 @@ _ON_ERROR = click.option(
     help="What to do about a line that cannot be used: write nothing, or leave it out.",
 )
 _POOL = click.option("--pool", type=click.Path(path_type=Path), help="Pool file (TOML). Default: the starter pool.")
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _QUIET = click.option("--quiet", "-q", is_flag=True, help="Show nothing while it works.")
 
@@ -51,6 +68,7 @@ def command() -> None:
 @_FROM
 @_LIMIT
 @_SPLIT
+@_DATA
 @_ON_ERROR
 @_POOL
 @click.option("--force", is_flag=True, help="Replace a bank that is there, with all that it holds.")
@@ -74,6 +92,7 @@ def create(path: str, pool: Path | None, force: bool, quiet: bool, **selection: 
 @_FROM
 @_LIMIT
 @_SPLIT
+@_DATA
 @_ON_ERROR
 @_POOL
 @_QUIET
@@ -93,13 +112,15 @@ def add(path: str, pool: Path | None, quiet: bool, **selection: Any) -> None:
 @click.argument("path")
 @_POOL
 @click.option("--llm", "llms", multiple=True, metavar="NAME", help="Only this LLM of the pool. May be repeated.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many questions, the same ones for every LLM.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many questions of each benchmark.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses and orders the questions.")
 @click.option("--budget-usd", type=click.FloatRange(min=0), help="Stop before this run costs more.")
 @click.option("--budget-tokens", type=click.IntRange(min=0), help="Stop before this run takes more tokens.")
 @click.option("--temperature", type=click.FloatRange(min=0), help="Default: the bank's, which is 0 at first.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Most tokens of an answer. Default: the bank's, or 512.")
 @click.option("--redo", is_flag=True, help="Ask again what was answered under other settings; earlier answers stay.")
+@click.option("--one-by-one", is_flag=True, help="Finish one LLM before the next begins: for little memory.")
+@_SANDBOX
 @click.option("--dry-run", is_flag=True, help="Say what would be called and what it would cost; call nothing.")
 @_JSON
 @_QUIET
@@ -133,17 +154,20 @@ def evaluate(
 
 @command.command()
 @click.argument("path")
-@click.option("--again", is_flag=True, help="Also what could not be graded before.")
+@click.option("--again", is_flag=True, help="Also what could not be graded before, and imported grades.")
+@_SANDBOX
 @_QUIET
-def grade(path: str, again: bool, quiet: bool) -> None:
+def grade(path: str, again: bool, sandbox: str, quiet: bool) -> None:
     """Grade stored responses anew where a grader has changed. Calls no LLM."""
     from smcs.bank import open_bank
     from smcs.bank.evaluate import regrade
     from smcs.cli._bank_progress import watching
 
     with open_bank(path, write=True) as store, watching(quiet) as watch:
-        report = run_async(regrade(store, again=again, watch=watch))
-    click.echo(f"{path}: {report.regraded} responses graded")
+        report = run_async(regrade(store, again=again, sandbox=sandbox, watch=watch))
+    click.echo(f"{path}: {report.regraded - report.ungraded} responses graded")
+    for note in report.notes:
+        click.echo(note)
 
 
 @command.command()
@@ -164,6 +188,45 @@ def show(path: str | None, question: str | None, as_json: bool) -> None:
             showing.show_question(store, question, as_json=as_json)
         else:
             showing.show_bank(store, as_json=as_json)
+
+
+@command.command("import")
+@click.argument("path")
+@click.option("--questions", multiple=True, type=_FILE, help="Recorded questions (.jsonl or .jsonl.zst).")
+@click.option("--responses", multiple=True, type=_FILE, help="What LLMs answered to them (Parquet).")
+@click.option("--llm", "llms", multiple=True, metavar="NAME", help="Only the responses of this LLM.")
+@click.option("--split", default="all", show_default=True, help="Only the questions of this split.")
+@_ON_ERROR
+@_POOL
+@_QUIET
+def import_(path: str, questions: tuple[Path, ...], responses: tuple[Path, ...], **options: Any) -> None:
+    """Import recorded questions and responses, into a new bank where there is none.
+
+    Grades are taken as recorded. What the bank has already stays as it is, so an import that was interrupted goes on
+    when it is started again. The questions are embedded by the pool file's embedder, or by the one that works offline.
+    --questions, --responses and --llm may be repeated.
+    """
+    from smcs.cli._bank_files import import_files
+
+    if not questions and not responses:
+        raise click.UsageError("nothing to import: give --questions, --responses, or both")
+    import_files(path, questions, responses, **options)
+
+
+@command.command()
+@click.argument("path")
+@click.option("--questions", type=_FILE, help="Where to write the questions (.jsonl or .jsonl.zst).")
+@click.option("--responses", type=_FILE, help="Where to write the responses with their grades (Parquet).")
+@click.option("--llm", "llms", multiple=True, metavar="NAME", help="Only the responses of this LLM. May be repeated.")
+@click.option("--split", default="all", show_default=True, help="Only the questions of this split.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+def export(path: str, questions: Path | None, responses: Path | None, **options: Any) -> None:
+    """Write a bank's questions and responses to files that import reads, and the backend "recorded" answers from."""
+    from smcs.cli._bank_files import export_files
+
+    if not questions and not responses:
+        raise click.UsageError("nothing to export: give --questions, --responses, or both")
+    export_files(path, questions, responses, **options)
 
 
 @command.command()

@@ -16,12 +16,12 @@ from smcs.bank import BankStore, load_bank, open_bank, schema
 from smcs.bank import plan as planning
 from smcs.bank.create import add_questions
 from smcs.bank.evaluate import evaluate, regrade
-from smcs.bank.grading import Graders, ToGrade
+from smcs.bank.grading import Graders, Reply, ToGrade
 from smcs.bank.plan import Conditions
 from smcs.bank.progress import EvaluationProgress
 from smcs.bank.tables import summary
 from smcs.errors import BankError, ConfigError
-from smcs.types import Grade, Sampling
+from smcs.types import Sampling
 
 MakeBank = Callable[..., Path]
 
@@ -34,16 +34,16 @@ class InProcessChild:
         self._waiting: list[ToGrade] = []
 
     @classmethod
-    async def start(cls) -> InProcessChild:
+    async def start(cls, sandbox: str) -> InProcessChild:
         return cls()
 
     def send(self, batch: list[ToGrade]) -> None:
         self._waiting += batch
 
-    async def receive(self) -> Grade:
+    async def receive(self) -> Reply:
         await asyncio.sleep(0)
         item = self._waiting.pop(0)
-        return self._graders.get(item.question.grader).grade(item.text, item.question)
+        return Reply(self._graders.get(item.question.grader).grade(item.text, item.question))
 
     async def end(self) -> None:
         return None
@@ -146,18 +146,40 @@ async def test_chosen_llms_only(store: BankStore, fake_llm: Any) -> None:
         await evaluate(store, [one, two], llms=["tow"])
 
 
-async def test_a_limit_takes_the_same_questions_for_all_and_a_larger_one_keeps_them(
+async def test_a_limit_takes_the_same_questions_of_each_benchmark_and_a_larger_one_keeps_them(
     store: BankStore, fake_llm: Any
 ) -> None:
     one, two = fake_llm("one"), fake_llm("two")
-    await evaluate(store, [one, two], limit=2)
-    assert set(one.asked_for) == set(two.asked_for)
-    assert len(one.requests) == 2
-    report = await evaluate(store, [one], limit=4)
+    await evaluate(store, [one, two], limit=1)
+    assert sorted(one.asked_for) == sorted(two.asked_for)
+    assert sorted(text.split()[-1] for text in one.asked_for) == ["cats", "dogs"]
+    report = await evaluate(store, [one], limit=2)
     assert (report.llms[0].answered_before, report.llms[0].answered) == (2, 2)
     other = fake_llm("other")
-    await evaluate(store, [other], limit=3, seed=1)
-    assert len(other.requests) == 3
+    await evaluate(store, [other], limit=2, seed=1)
+    assert len(other.requests) == 4
+
+
+async def test_an_evaluation_that_is_stopped_early_has_seen_every_benchmark(
+    make_bank: MakeBank, fake_llm: Any, a_question: Any
+) -> None:
+    llm = fake_llm(concurrency=1)
+    questions = [a_question(i, benchmark="large" if i < 40 else "small") for i in range(50)]
+    with open_bank(make_bank(questions), write=True) as store:
+        await evaluate(store, [llm])
+    numbers = [int(text.split()[1]) for text in llm.asked_for]
+    assert sum(n >= 40 for n in numbers[:10]) == 2
+    assert sum(n >= 40 for n in numbers[:25]) == 5
+
+
+async def test_one_llm_after_the_other(store: BankStore, fake_llm: Any) -> None:
+    order: list[str] = []
+
+    def reply(name: str) -> Callable[[str], str]:
+        return lambda _: (order.append(name), "B")[1]
+
+    await evaluate(store, [fake_llm(name, reply(name)) for name in ("one", "two")], one_by_one=True)
+    assert order == ["one"] * 6 + ["two"] * 6
 
 
 async def test_failed_calls_are_counted_apart_and_made_again(store: BankStore, fake_llm: Any) -> None:
@@ -394,16 +416,16 @@ async def test_a_plan_says_what_it_would_take_and_touches_nothing(store: BankSto
     assert (len(fresh.calls), fresh.answered, fresh.known) == (6, 0, False)
     assert fresh.completion_tokens == fresh.most_completion_tokens == 6 * 512
     assert store.llms() == []
-    await evaluate(store, [llm], limit=3)
+    await evaluate(store, [llm], limit=2)
     (rest,) = planning.make_plan(store, [llm], conditions).llms
-    assert (len(rest.calls), rest.answered, rest.known) == (3, 3, True)
-    assert rest.completion_tokens == 30
-    assert rest.cost_usd(30) == pytest.approx((rest.prompt_tokens + 60) / 1e6)
-    assert rest.most_completion_tokens == 3 * 512
+    assert (len(rest.calls), rest.answered, rest.known) == (2, 4, True)
+    assert rest.completion_tokens == 20
+    assert rest.cost_usd(20) == pytest.approx((rest.prompt_tokens + 40) / 1e6)
+    assert rest.most_completion_tokens == 2 * 512
     (other,) = planning.make_plan(store, [fake_llm("other")], conditions).llms
     assert (other.completion_tokens, other.known) == (60, True)  # by what others took
     assert other.cost_usd(60) is None
-    assert len(llm.requests) == 3
+    assert len(llm.requests) == 4
 
 
 async def test_responses_under_other_settings_are_counted(store: BankStore, fake_llm: Any) -> None:

@@ -90,3 +90,25 @@ async def test_leaving_early_ends_the_processes() -> None:
     async with pool:
         pool.put(ToGrade(0, "a" * 60, RUNAWAY))
         await asyncio.sleep(0.3)
+
+
+PROGRAM = "```python\ndef double(x):\n    return 2 * x\n```"
+CODE = Question("?", grader="code", meta={"tests": ["assert double(2) == 4"]})
+
+
+async def test_without_a_sandbox_code_is_graded_later_and_the_rest_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    later: dict[Any, str] = {}
+    items = [ToGrade("code", PROGRAM, CODE), ToGrade("choice", "B", CHOICE)]
+    grades = await graded(
+        items, postponed=lambda item, reason: later.__setitem__(item.tag, reason), sandbox="no-such-sandbox"
+    )
+    assert list(grades) == ["choice"]
+    assert "unknown sandbox 'no-such-sandbox'" in later["code"]
+    grades = await graded(items, sandbox="no-such-sandbox")  # nobody who would do it later
+    assert grades["code"].correct is None
+
+
+async def test_code_is_graded_in_a_sandbox() -> None:
+    wrong = PROGRAM.replace("2 * x", "3 * x")
+    grades = await graded([ToGrade(0, PROGRAM, CODE), ToGrade(1, wrong, CODE)], sandbox="rlimits")
+    assert [grades[i].correct for i in range(2)] == [True, False]
