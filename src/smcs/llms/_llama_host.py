@@ -15,7 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from smcs.errors import ConfigError
+from smcs.errors import ConfigError, ConnectionFailedError
 from smcs.llms._llama_engine import Engine, Spec
 from smcs.llms._llama_prefix import Prefixes
 from smcs.weights.threads import run_in_thread
@@ -134,6 +134,9 @@ class Host:
                 )
             await self._make_room(budget - entry.memory)
             entry.engine = await _loaded(entry.spec)
+            if entry.owners <= 0:
+                await self._unload(entry)
+                raise ConnectionFailedError(f"{entry.spec.path.name} was closed while it was loaded")
 
     async def _make_room(self, budget: int) -> None:
         """Unload idle models, longest idle first, until the rest takes at most so many bytes."""
@@ -174,7 +177,7 @@ class _Gate:
     or, where calls keep coming, once a call to the other has waited for `patience` seconds: from then on nobody joins.
     """
 
-    patience = 10.0
+    patience = 30.0
 
     def __init__(self) -> None:
         self._waiting: list[_Turn] = []

@@ -209,6 +209,8 @@ class LlamaCpp:
             await self._leave_host()  # of an event loop that has ended
         if self._spec is None:
             spec = await self._find_spec()
+            if self._closed:
+                raise ConnectionFailedError(f"{self._info.name} has been closed")
             if self._spec is None:  # not meanwhile, by another call
                 self._spec, self._host = spec, here
                 here.register(spec)

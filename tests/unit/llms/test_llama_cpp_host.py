@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smcs.errors import ConfigError
+from smcs.errors import ConfigError, ConnectionFailedError
 from smcs.llms import _llama_host
 from smcs.llms._llama_engine import Spec
 from smcs.llms._llama_host import Host
@@ -115,6 +115,17 @@ async def test_a_load_that_is_given_up_leaves_nothing_loaded(
         await task
     await use(host, spec("a"))
     await host.release(spec("a"))
+
+
+async def test_a_model_that_is_closed_while_it_is_loaded_is_freed(loaded: list[str]) -> None:
+    host = Host()
+    host.register(spec("a"))
+    task = asyncio.create_task(use(host, spec("a")))
+    await asyncio.sleep(0)
+    await host.release(spec("a"))
+    with pytest.raises(ConnectionFailedError, match="closed while"):
+        await task
+    assert loaded == []
 
 
 class Computing:
