@@ -23,7 +23,7 @@ class Limits:
 
     Attributes:
         seconds: wall time, from the program's first instruction. Time that it waited for a processor, because others
-            kept them busy, does not count, up to three times this limit.
+            kept them busy, does not count, up to three times this limit; nor does time in which the machine slept.
         cpu_seconds: processor time of each process, in whole seconds (rounded up).
         memory_mb: resident memory of all its processes together, and address space (with 128 MB more for the
             interpreter) of each, in MiB.

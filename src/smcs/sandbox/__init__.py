@@ -45,6 +45,7 @@ _Build: TypeAlias = Callable[[Interpreter, int], ProcessSandbox]
 _STRONG: Mapping[str, _Build] = {"bubblewrap": BubblewrapSandbox, "landlock": LandlockSandbox}
 _WEAK: Mapping[str, _Build] = {"rlimits": RlimitsSandbox}
 NAMES = ("auto", *_STRONG, *_WEAK)
+_TRIES = 2
 
 
 class SandboxUnavailableError(SmcsError):
@@ -88,14 +89,20 @@ def choose(name: str = "auto", *, workers: int | None = None, packages: Sequence
 
 
 async def conduct(sandbox: Sandbox, trial: Trial) -> Grade:
-    """Run what a grader asks for, one program after the other, until it has its grade."""
+    """Run what a grader asks for, one program after the other, until it has its grade.
+
+    A program that the sandbox failed to start is tried once more.
+    """
     outcome: Outcome | None = None
     while True:
         # Reading a response and its outcome takes milliseconds of pure computation: not in the event loop.
         step = await asyncio.to_thread(_step, trial, outcome)
         if isinstance(step, Grade):
             return step
-        outcome = await sandbox.run(step.source, stdin=step.stdin, limits=step.limits, files=step.files)
+        for _ in range(_TRIES):
+            outcome = await sandbox.run(step.source, stdin=step.stdin, limits=step.limits, files=step.files)
+            if outcome.status != "sandbox_error":
+                break
 
 
 def conduct_blocking(sandbox: Sandbox, trial: Trial) -> Grade:
@@ -105,7 +112,10 @@ def conduct_blocking(sandbox: Sandbox, trial: Trial) -> Grade:
         step = _step(trial, outcome)
         if isinstance(step, Grade):
             return step
-        outcome = sandbox.execute(step)
+        for _ in range(_TRIES):
+            outcome = sandbox.execute(step)
+            if outcome.status != "sandbox_error":
+                break
 
 
 def _step(trial: Trial, outcome: Outcome | None) -> Program | Grade:

@@ -22,6 +22,7 @@ from smcs.sandbox import _watch
 
 _TICK_S = 0.02
 _START_S = 60.0
+_STALL_S = 0.5  # of a longer gap between two looks (a machine that sleeps, or starves us) no more than this counts
 _MOST_PATIENCE = 4  # times the wall time, if all that was spent waiting for a processor
 _GRACE_S = 5.0
 _CHUNK = 1 << 16
@@ -96,6 +97,7 @@ class _Run:
         self._verdict: tuple[Status, str] | None = None
         self._started: float | None = None
         self._seconds = 0.0
+        self._clock = self._clock_at_start = 0.0  # seconds in which we were awake to look
 
     def outcome(self) -> Outcome:
         ready, ready_end = os.pipe()
@@ -128,7 +130,7 @@ class _Run:
 
     def _attend(self, process: subprocess.Popen[bytes], selector: selectors.BaseSelector, ready: int) -> None:
         """Feed, read and measure until the process has ended, or has to be ended."""
-        begun = due = time.monotonic()
+        last = due = time.monotonic()
         self._register(process, selector, ready)
         ended = _wake_at_end(process, selector)
         try:
@@ -137,9 +139,11 @@ class _Run:
                     if key.data and not key.data(key.fd):
                         selector.unregister(key.fd)
                 now = time.monotonic()
+                self._clock += min(now - last, _STALL_S)
+                last = now
                 if due <= now or self._stop.is_set() or self._over():
                     due = now + _TICK_S
-                    self._verdict = self._check(process.pid, begun, now)
+                    self._verdict = self._check(process.pid)
         finally:
             if process.returncode is None:
                 self._end(process)
@@ -193,6 +197,7 @@ class _Run:
             with contextlib.suppress(BlockingIOError):
                 if os.read(descriptor, 1):
                     self._started = time.monotonic()
+                    self._clock_at_start = self._clock
         return False
 
     def _drain(self, descriptor: int) -> None:
@@ -206,17 +211,17 @@ class _Run:
     def _over(self) -> bool:
         return any(reader.over for reader in self._readers.values())
 
-    def _check(self, pid: int, begun: float, now: float) -> tuple[Status, str] | None:
+    def _check(self, pid: int) -> tuple[Status, str] | None:
         """The limit that is broken, if any."""
         if self._stop.is_set():
             return "killed", CANCELLED
         if self._over():
             return "output", f"more than {self._limits.output_bytes} bytes of output"
         if self._started is None:
-            late = now - begun > _START_S
+            late = self._clock > _START_S
             return ("sandbox_error", f"not started within {_START_S:g} s") if late else None
         usage = _watch.tree(pid, skip=self._launch.ours)
-        return self._check_time(now - self._started, usage) or self._check_use(usage)
+        return self._check_time(self._clock - self._clock_at_start, usage) or self._check_use(usage)
 
     def _check_time(self, seconds: float, usage: _watch.Usage) -> tuple[Status, str] | None:
         most = self._limits.seconds
