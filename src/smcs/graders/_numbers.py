@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _WIDE_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
-_LATEX = [
+_LATEX: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\\[dtc]?frac\s*\{\s*(-?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}"), r" \1/\2 "),
     (re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)"), r" \1/\2 "),
     (re.compile(r"\{,\}|\\,|\\!"), ","),
     (re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox)\s*\{([^{}]*)\}"), r" \1 "),
     (re.compile(r"\\(?:times|cdot)"), "\u00d7"),
-    (re.compile(r"\\[$%]"), lambda m: m.group()[1]),
+    (re.compile(r"\\([$%])"), r"\1"),
     (re.compile(r"\\[()\[\]]|\\(?:left|right|approx)"), " "),
     (re.compile(r"[*_`]{2,}|`"), ""),
 ]
@@ -70,7 +70,7 @@ def plain(text: str) -> str:
     """Text with LaTeX and typographic forms of numbers turned into ordinary ones."""
     text = _WIDE_SPACE.sub(",", text)
     for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)  # type: ignore[arg-type]
+        text = pattern.sub(replacement, text)
     return unicodedata.normalize("NFKC", text).replace("\u2212", "-").replace("\u2044", "/").replace("\u2013", "-")
 
 
@@ -105,10 +105,13 @@ def _decimal(text: str) -> Fraction:
 
 def _written_out(text: str) -> Iterator[Number]:
     position = 0
-    while match := _WORDS.search(text, position):
+    while True:
+        match = _WORDS.search(text, position)
+        if match is None:
+            return
         total = current = 0
         start, negative = match.start(), match.group().lower().startswith(("minus", "negative"))
-        while match:
+        while match is not None:
             word = re.findall(r"[a-z]+", match.group().lower())
             term = next(w for w in word if w in _SMALL or w == "hundred" or w in _SCALES)
             if term in _SMALL:

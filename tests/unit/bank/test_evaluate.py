@@ -176,7 +176,11 @@ async def test_one_llm_after_the_other(store: BankStore, fake_llm: Any) -> None:
     order: list[str] = []
 
     def reply(name: str) -> Callable[[str], str]:
-        return lambda _: (order.append(name), "B")[1]
+        def answer(_: str) -> str:
+            order.append(name)
+            return "B"
+
+        return answer
 
     await evaluate(store, [fake_llm(name, reply(name)) for name in ("one", "two")], one_by_one=True)
     assert order == ["one"] * 6 + ["two"] * 6
