@@ -164,12 +164,12 @@ class Run:
     async def _deliver(self, seq: int, llm: LLMPlan, call: PlannedCall, result: Completion | Failure) -> None:
         """Store what became of a call, and have the answer graded."""
         if isinstance(result, Failure):
-            self._writer.put(Failed(seq, call.questions, result))
+            await self._writer.write(Failed(seq, call.questions, result))
             return
         reasoning = None if result.reasoning is None else storable(result.reasoning)
         clean = dataclasses.replace(result, text=storable(result.text), reasoning=reasoning)
-        self._writer.put(Answered(call.key, seq, call.questions, llm.setting.digest, clean))
-        await self._writer.room()
+        # Nobody takes the next call before this is safe: a kill loses no more than what is under way.
+        await self._writer.write(Answered(call.key, seq, call.questions, llm.setting.digest, clean))
         if self._grading.waiting > _MOST_IN_GRADING:
             self._put_off = True  # graded at the end, from the store: answers must not pile up in memory
             return

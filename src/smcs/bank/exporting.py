@@ -13,11 +13,10 @@ from sqlalchemy import Connection, select
 
 from smcs.bank import schema
 from smcs.bank.importing import TEXT_COLUMNS
-from smcs.bank.store import BankStore, StoredQuestion
+from smcs.bank.store import BankStore, StoredLLM, StoredQuestion
 from smcs.errors import BankError
 from smcs.registry import did_you_mean
 
-_QUESTIONS_AT_ONCE = 250
 _ROWS_OF_A_GROUP = 20_000
 _FEW_VALUES = ["benchmark", "split", "llm", "finish_reason", "backend", "model", "grader", "grader_version"]
 
@@ -58,7 +57,7 @@ def export_questions(store: BankStore, path: Path, *, split: str | None = None) 
 
 
 def export_responses(store: BankStore, path: Path, *, split: str | None = None, llms: Sequence[str] = ()) -> int:
-    """Write the responses with their grades as a Parquet table, question by question.
+    """Write the responses with their grades as a Parquet table, LLM by LLM.
 
     Failed calls have no row; a response that is not graded has no ``correct``.
 
@@ -80,7 +79,9 @@ def export_responses(store: BankStore, path: Path, *, split: str | None = None, 
     written = 0
     with (
         _replacing(path) as temporary,
-        pq.ParquetWriter(temporary, columns, compression="zstd", use_dictionary=_FEW_VALUES) as writer,
+        pq.ParquetWriter(
+            temporary, columns, compression="zstd", compression_level=9, use_dictionary=_FEW_VALUES
+        ) as writer,
     ):
         rows: list[dict[str, Any]] = []
         for row in _rows(store, split, llms):
@@ -117,24 +118,21 @@ def _columns() -> Any:
 
 
 def _rows(store: BankStore, split: str | None, llms: Sequence[str]) -> Iterator[dict[str, Any]]:
-    places = [stored.seq for stored in store.questions(split)]
-    for start in range(0, len(places), _QUESTIONS_AT_ONCE):
-        with store.reading() as connection:
-            rows = _read(connection, places[start : start + _QUESTIONS_AT_ONCE], llms)
-        yield from rows
+    for llm in store.llms():
+        if not llms or llm.name in llms:
+            with store.reading() as connection:
+                yield from _of_llm(connection, llm, split)
 
 
-def _read(connection: Connection, questions: Sequence[int], llms: Sequence[str]) -> list[dict[str, Any]]:
-    responses, calls, grades = schema.responses, schema.calls, schema.grades
-    graded = (grades.c.call == responses.c.call) & (grades.c.question == responses.c.question)
+def _of_llm(connection: Connection, llm: StoredLLM, split: str | None) -> Iterator[dict[str, Any]]:
+    """One LLM's responses in the bank's order; the order of the tables' keys, so that nothing has to be sorted."""
+    responses, calls, questions = schema.responses, schema.calls, schema.questions
     query = (
         select(
-            schema.questions.c.benchmark,
-            schema.questions.c.id.label("question_id"),
-            schema.questions.c.split,
-            schema.llms.c.name.label("llm"),
+            questions.c.benchmark,
+            questions.c.id.label("question_id"),
+            questions.c.split,
             calls.c.text.label("response"),
-            grades.c.extracted,
             responses.c.correct,
             calls.c.completion_tokens,
             calls.c.reasoning,
@@ -142,28 +140,38 @@ def _read(connection: Connection, questions: Sequence[int], llms: Sequence[str])
             calls.c.prompt_tokens,
             calls.c.cost_usd,
             calls.c.seconds,
-            schema.llms.c.backend,
-            schema.llms.c.model,
-            grades.c.grader,
-            grades.c.version.label("grader_version"),
+            responses.c.call,
+            responses.c.question,
         )
-        .join(schema.questions, schema.questions.c.seq == responses.c.question)
-        .join(schema.llms, schema.llms.c.seq == responses.c.llm)
+        .join(questions, questions.c.seq == responses.c.question)
         .join(calls, calls.c.key == responses.c.call)
-        .join(grades, graded, isouter=True)
-        .where(responses.c.question.in_(questions))
-        .order_by(responses.c.question, responses.c.llm, grades.c.made)
+        .where(responses.c.llm == llm.seq)
+        .order_by(responses.c.question)
     )
-    if llms:
-        query = query.where(schema.llms.c.name.in_(llms))
-    # Of several grades the last: rows of one response come in the order in which it was graded.
-    newest = {(row.question_id, row.llm): _row(row) for row in connection.execute(query)}
-    return list(newest.values())
+    if split is not None:
+        query = query.where(questions.c.split == split)
+    graded = _grades(connection, llm)
+    for row in connection.execute(query):
+        values = dict(row._mapping)  # noqa: SLF001
+        grade = graded.get((bytes(values.pop("call")), values.pop("question")), {})
+        right = None if row.correct is None else bool(row.correct)
+        yield {**values, **grade, "correct": right, "llm": llm.name, "backend": llm.backend, "model": llm.model}
 
 
-def _row(row: Any) -> dict[str, Any]:
-    values = dict(row._mapping)  # noqa: SLF001
-    return {**values, "correct": None if row.correct is None else bool(row.correct)}
+def _grades(connection: Connection, llm: StoredLLM) -> dict[tuple[bytes, int], dict[str, Any]]:
+    """The last grade of each of an LLM's responses."""
+    responses, grades = schema.responses, schema.grades
+    graded = (grades.c.call == responses.c.call) & (grades.c.question == responses.c.question)
+    query = (
+        select(grades.c.call, grades.c.question, grades.c.extracted, grades.c.grader, grades.c.version)
+        .join(responses, graded)
+        .where(responses.c.llm == llm.seq)
+        .order_by(grades.c.made)
+    )
+    return {
+        (bytes(call), question): {"extracted": extracted, "grader": grader, "grader_version": version}
+        for call, question, extracted, grader, version in connection.execute(query)
+    }
 
 
 def _check_llms(store: BankStore, llms: Sequence[str]) -> None:

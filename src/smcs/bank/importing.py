@@ -9,8 +9,9 @@ question and LLM: ``question_id``, ``llm``, ``response``, ``correct``, and as fa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,10 @@ class Imported:
 
     def __add__(self, other: Imported) -> Imported:
         return Imported(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+    def times(self, count: int) -> Imported:
+        """The same so many times."""
+        return Imported(*(getattr(self, name) * count for name in self.__slots__))
 
 
 def gather_recorded(
@@ -181,15 +186,16 @@ class _Importer:
 
     def store(self, rows: Sequence[Mapping[str, Any]], first: int) -> Imported:
         """Store a batch of rows; `first` is the number of the one before them."""
-        results, records = [], []
+        counts: Counter[Imported] = Counter()
+        records: list[Record] = []
         for number, row in enumerate(rows, first + 1):
-            result, made = self._records(row, number)
-            results.append(result)
+            outcome, made = self._records(row, number)
+            counts[outcome] += 1
             records += made
         if records:
             with self._store.transaction() as connection:
                 write_records(connection, records)
-        return sum(results, Imported())
+        return sum((outcome.times(count) for outcome, count in counts.items()), Imported())
 
     def _records(self, row: Mapping[str, Any], number: int) -> tuple[Imported, list[Record]]:
         name, question_id, text = row["llm"], row["question_id"], row["response"]
@@ -271,10 +277,11 @@ def _answered(store: BankStore) -> dict[int, set[int]]:
 
 
 def _completion(row: Mapping[str, Any], text: str) -> Completion:
-    made = Completion(row["llm"], text, finish_reason=row.get("finish_reason") or "stop")
     reasoning = row.get("reasoning")
-    return replace(
-        made,
+    return Completion(
+        row["llm"],
+        text,
+        finish_reason=row.get("finish_reason") or "stop",
         reasoning=None if reasoning is None else storable(reasoning),
         prompt_tokens=int(row.get("prompt_tokens") or 0),
         completion_tokens=int(row.get("completion_tokens") or 0),

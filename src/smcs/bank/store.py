@@ -6,14 +6,14 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Text, cast, delete, func, insert, select, update
 
 from smcs.bank import keys, migrations, schema
 from smcs.bank.arrays import QuestionBank, require_same_embedder
@@ -103,7 +103,7 @@ class BankStore:
         if split is not None:
             query = query.where(table.c.split == split)
         with self.reading() as connection:
-            return [_stored_question(row) for row in connection.execute(query)]
+            return [_stored_question(row) for row in connection.execute(query).all()]
 
     def question(self, question_id: str) -> StoredQuestion:
         """One question by its id.
@@ -135,18 +135,15 @@ class BankStore:
             BankError: it cannot be read, or is damaged.
         """
         questions, llms = self.questions(split), self.llms()
-        column_of = {q.seq: i for i, q in enumerate(questions)}
         row_of = {llm.seq: i for i, llm in enumerate(llms)}
         shape = (len(llms), len(questions))
         capability, observed = np.zeros(shape, np.uint8), np.zeros(shape, np.bool_)
-        graded = select(schema.responses.c.llm, schema.responses.c.question, schema.responses.c.correct)
+        column_of = _inverse([q.seq for q in questions])
         with self.reading() as connection:
             vectors = self._vectors(connection, split)
-            cells = connection.execute(graded.where(schema.responses.c.correct.is_not(None))).all()
-        known = [(row_of[llm], column_of[q], correct) for llm, q, correct in cells if q in column_of]
-        if known:
-            rows, columns, correct = np.array(known, np.int64).T
-            capability[rows, columns], observed[rows, columns] = correct, True
+            for llm, correct, graded in connection.execute(_GRADED):
+                columns = column_of(np.fromstring(graded, np.int64, sep=","))
+                capability[row_of[llm], columns], observed[row_of[llm], columns] = correct, True
         if vectors.shape != (len(questions), self.embedder.dimension):
             raise BankError(f"the bank {shown(self.location)} is damaged: embeddings are missing or of a wrong length")
         return QuestionBank(
@@ -251,6 +248,16 @@ class BankStore:
             connection.execute(update(schema.llms).where(schema.llms.c.name == old).values(name=new))
 
 
+# By LLM and grade the questions, as one text: a hundred times fewer rows than there are grades, and as much quicker.
+_GRADED = (
+    select(
+        schema.responses.c.llm,
+        schema.responses.c.correct,
+        func.aggregate_strings(cast(schema.responses.c.question, Text), ","),
+    )
+    .where(schema.responses.c.correct.is_not(None))
+    .group_by(schema.responses.c.llm, schema.responses.c.correct)
+)
 _QUESTION_COLUMNS = ("seq", "id", "text", "answer", "grader", "benchmark", "split", "system", "options", "meta")
 
 
@@ -312,6 +319,18 @@ def insert_questions(
     connection.execute(
         insert(schema.embeddings), [{"question": first + i, "vector": v.tobytes()} for i, v in enumerate(packed)]
     )
+
+
+def _inverse(values: Sequence[int]) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    """From some of these values to their positions; what is not among them is left out."""
+    places = np.full(max(values, default=0) + 1, -1, np.int64)
+    places[np.array(values, np.int64)] = np.arange(len(values))
+
+    def positions(some: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = places[some[some < len(places)]]
+        return found[found >= 0]
+
+    return positions
 
 
 def _migrate(location: Location) -> None:

@@ -1,7 +1,7 @@
 """The writer: one thread that commits whatever has come in since its last commit.
 
-A record counts as stored once its batch is committed; from then on it survives the death of the process. Nothing waits
-for a batch to fill up, so what a kill can lose is what came in during the one commit that was under way.
+A record counts as stored once its batch is committed; from then on it survives the death of the process. Who waits for
+that (`BankWriter.write`) before going on can lose no more than what is under way at that moment.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from smcs.bank.keys import sampling_dict
 from smcs.bank.records import Answered, Failed, Graded, Record, Reused, Setting, packed_logprobs, storable
 from smcs.bank.store import BankStore
 
-_MOST_WAITING = 4096
-_GATHER_S = 0.002
+_GATHER_S = 0.001
 
 
 class BankWriter:
@@ -41,11 +40,10 @@ class BankWriter:
         self._store = store
         self._stored = stored
         self._waiting: list[Record] = []
+        self._awaited: dict[int, asyncio.Future[None]] = {}
         self._wake = threading.Condition()
         self._leaving = threading.Event()
         self._failure: BaseException | None = None
-        self._room = asyncio.Event()
-        self._room.set()
         self._failed = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -83,15 +81,17 @@ class BankWriter:
         self._drained.clear()
         with self._wake:
             self._waiting.append(record)
-            if len(self._waiting) >= _MOST_WAITING:
-                self._room.clear()
             self._wake.notify()
 
-    async def room(self) -> None:
-        """Wait while the disk is so slow that records pile up."""
-        if not self._room.is_set():
-            await self._room.wait()
-        self.check()
+    async def write(self, record: Record) -> None:
+        """Hand over a record and wait until it is stored.
+
+        Raises:
+            BankError: it could not be.
+        """
+        self.put(record)
+        future = self._awaited[id(record)] = self._loop.create_future()
+        await future
 
     def check(self) -> None:
         """Raise what the writer has failed with, if it has."""
@@ -146,7 +146,10 @@ class BankWriter:
             self._loop.call_soon_threadsafe(method, argument)
 
     def _acknowledge(self, batch: Sequence[Record]) -> None:
-        self._room.set()
+        for record in batch:
+            future = self._awaited.pop(id(record), None)
+            if future is not None and not future.done():
+                future.set_result(None)
         self._unstored -= len(batch)
         if not self._unstored:
             self._drained.set()
@@ -154,8 +157,11 @@ class BankWriter:
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error
-        for waited_for in (self._failed, self._room, self._drained):
+        for waited_for in (self._failed, self._drained):
             waited_for.set()
+        for future in self._awaited.values():
+            if not future.done():
+                future.set_exception(error)
 
 
 def write_settings(connection: Connection, settings: Sequence[Setting]) -> None:

@@ -181,9 +181,8 @@ def show(path: str | None, question: str | None, as_json: bool) -> None:
     """
     from smcs.bank import open_bank
     from smcs.cli import _bank_show as showing
-    from smcs.system import starter_bank
 
-    with open_bank(path or starter_bank()) as store:
+    with open_bank(path or _starter_bank()) as store:
         if question is not None:
             showing.show_question(store, question, as_json=as_json)
         else:
@@ -239,6 +238,12 @@ def rename(path: str, old: str, new: str) -> None:
 
     with open_bank(path, write=True) as store:
         store.rename(old, new)
+
+
+def _starter_bank() -> Path:
+    from smcs.system import starter_bank
+
+    return starter_bank()
 
 
 def _watched(path: str, pool: Path | None, sampling: Sampling, *, quiet: bool, **options: Any) -> EvaluationReport:

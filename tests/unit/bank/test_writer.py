@@ -89,14 +89,11 @@ async def test_a_record_that_cannot_be_stored_costs_no_other_one(store: BankStor
         writing.put(answered(3))
 
 
-async def test_when_records_pile_up_it_makes_their_makers_wait(
-    store: BankStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "_MOST_WAITING", 2)
+async def test_waiting_for_a_record_is_waiting_for_its_commit(store: BankStore) -> None:
     async with BankWriter(store) as writing:
-        writing.put(answered(1))
-        await asyncio.wait_for(writing.room(), 60)
-        writing.put(answered(2))
-        writing.put(answered(3))
-        await asyncio.wait_for(writing.room(), 60)
-    assert calls(store) == 3
+        await writing.write(answered(1))
+        assert calls(store) == 1
+        await asyncio.gather(*(writing.write(answered(number)) for number in (2, 3, 4)))
+        assert calls(store) == 4
+        with pytest.raises(BankError):
+            await writing.write(Answered(b"x" * 32, 1, (99,), "s", Completion("a", "an orphan")))
