@@ -47,6 +47,7 @@ class Specimen:
 
 
 PROGRAM = "def double(x):\n    return 2 * x\n"
+BANANA = Question("?", meta={"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": ["banana"]}]})
 SPECIMENS: Mapping[str, Specimen] = {
     "aime": Specimen(Question("?", answer="42"), "So \\boxed{42}.", "So \\boxed{43}.", Question("?", answer="1000")),
     "choice": Specimen(
@@ -55,6 +56,14 @@ SPECIMENS: Mapping[str, Specimen] = {
         "The answer is (A).",
         Question("?", answer="C", options=("one", "two")),
     ),
+    "cruxeval": Specimen(
+        Question("?", answer="['a', 1]"), '{"answer": "[\'a\', 1]"}', '{"answer": "[\'a\', 2]"}', Question("?")
+    ),
+    "gsm8k": Specimen(
+        Question("?", answer="1200"), '{"answer": "1,200"}', '{"answer": "1,300"}', Question("?", answer="many")
+    ),
+    "ifeval": Specimen(BANANA, "I like a banana.", "I like an apple.", Question("?")),
+    "ifeval-loose": Specimen(BANANA, "I like a banana.", "I like an apple.", Question("?")),
     "exact": Specimen(Question("?", answer="Paris"), "The answer is Paris.", "The answer is Rome.", Question("?")),
     "math": Specimen(
         Question("?", answer="\\frac{1}{2}"), "The answer is $\\frac{2}{4}$.", "The answer is 2.", Question("?")

@@ -21,18 +21,25 @@ from smcs.errors import SmcsError
 T = TypeVar("T")
 
 
-class _Subcommands(click.Group):
+class Subcommands(click.Group):
+    """Commands found as the modules of a package, each imported when it is asked for."""
+
+    package = "smcs.cli"
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+        """Names of the modules that are no helpers."""
+        path = importlib.import_module(self.package).__path__
+        return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The module's ``command``, or None where there is no such module."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"smcs.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"{self.package}.{cmd_name}").command
         return command
 
 
-@click.group(cls=_Subcommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Subcommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="smcs", message="smcs %(version)s")
 def root() -> None:
     """Ask a pool of LLMs as if it were one, and get a better answer than any of them gives alone."""

@@ -1,0 +1,1 @@
+"""The subcommands of ``smcs experiment``, one module each, found by their names."""

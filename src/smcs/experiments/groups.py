@@ -1,0 +1,177 @@
+"""Which recorded benchmarks are studied together: those whose LLMs are the same, with one bank and one pool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smcs.bank.recorded import Recorded, join, read_recorded
+from smcs.errors import QuestionError
+from smcs.experiments.embedding import embed_cached
+from smcs.experiments.replay import Arena
+from smcs.types import EmbedderInfo
+
+IntArray = NDArray[np.int64]
+_LEAST_IN_COMMON = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Which questions are the bank and which are asked."""
+
+    bank: str = "validation"
+    test: str = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Benchmarks with the same LLMs.
+
+    Attributes:
+        recorded: all questions of the benchmarks, with the answers of all LLMs that they have in common.
+        pool: the LLMs that are selected from and vote, in the order of `recorded`.
+        embeddings: array of shape (N, d), of all questions.
+        bank: positions of the bank's questions.
+        test: positions of the test questions, answered by the whole pool.
+        left_out: test questions that some LLM of the pool has not answered.
+    """
+
+    recorded: Recorded
+    pool: tuple[str, ...]
+    embeddings: NDArray[Any]
+    bank: IntArray
+    test: IntArray
+    left_out: int = 0
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """Benchmarks with test questions."""
+        return self.recorded.with_questions(self.test).benchmarks
+
+    @property
+    def name(self) -> str:
+        """For headings: the benchmarks."""
+        return "+".join(self.recorded.benchmarks)
+
+    def arena(self, bank: IntArray | None = None, test: IntArray | None = None) -> Arena:
+        """Some of the bank's and the test's questions; all where not named."""
+        b, t = self.bank if bank is None else bank, self.test if test is None else test
+        return Arena(
+            self.recorded.with_questions(b), self.recorded.with_questions(t), self.embeddings[b], self.embeddings[t]
+        )
+
+    def strongest_first(self) -> list[str]:
+        """The pool by accuracy on the bank."""
+        at = [self.recorded.llms.index(name) for name in self.pool]
+        correct, seen = self.recorded.correct[at][:, self.bank], self.recorded.observed[at][:, self.bank]
+        accuracy = (correct & seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+        return [self.pool[i] for i in np.argsort(-accuracy, kind="stable")]
+
+
+def joined(parts: Sequence[Recorded], llms: Sequence[str] | None = None) -> list[tuple[Recorded, tuple[str, ...]]]:
+    """Join benchmarks that have at least half of the smaller's LLMs in common, and no fewer than three.
+
+    Args:
+        parts: recorded answers, one for each benchmark.
+        llms: the pool; of each benchmark those that it has. All that a group has in common, where not named.
+
+    Returns:
+        Of each group the joined answers, outsiders to the pool included, and the pool.
+
+    Raises:
+        QuestionError: an LLM that no benchmark has, or a benchmark with fewer than two of them.
+    """
+    known = {llm for part in parts for llm in part.llms}
+    unknown = [name for name in llms or () if name not in known]
+    if unknown:
+        raise QuestionError(f"no recorded answers of {', '.join(unknown)} (there are: {', '.join(sorted(known))})")
+    groups: list[list[Recorded]] = []
+    for part in parts:
+        home = next((group for group in groups if _alike(join(group).llms, part.llms)), None)
+        if home is None:
+            groups.append([part])
+        else:
+            home.append(part)
+    made = []
+    for group in groups:
+        whole = join(group)
+        pool = whole.llms if llms is None else tuple(name for name in llms if name in whole.llms)
+        if len(pool) < 2:
+            raise QuestionError(
+                f"{'+'.join(whole.benchmarks)} has recorded answers of {len(pool)} of the named LLMs; at least two are "
+                f"needed (it has: {', '.join(whole.llms)})"
+            )
+        made.append((whole, pool))
+    return made
+
+
+async def groups_of(
+    sources: Sequence[tuple[Recorded, tuple[str, ...]]],
+    embedder: str,
+    splits: Splits = Splits(),
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[Group], EmbedderInfo]:
+    """Embed the questions and divide them into bank and test.
+
+    Raises:
+        QuestionError: a split without questions.
+    """
+    texts = [text for recorded, _ in sources for text in recorded.texts]
+    vectors, info = await embed_cached(texts, embedder, report=report)
+    groups, start = [], 0
+    for recorded, pool in sources:
+        stop = start + len(recorded.questions)
+        groups.append(_group(recorded, pool, vectors[start:stop], splits))
+        start = stop
+    return groups, info
+
+
+def shared_sources(folder: Path) -> list[tuple[Recorded, tuple[str, ...]]]:
+    """The recorded benchmarks of the project's data folder, with the pools of its ``summary.json``.
+
+    Args:
+        folder: the folder with ``recorded``, or that one itself.
+
+    Raises:
+        QuestionError: it is not such a folder.
+    """
+    place = folder / "recorded" if (folder / "recorded").is_dir() else folder
+    try:
+        fifteen = tuple(json.loads((place / "summary.json").read_text(encoding="utf-8"))["open15"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise QuestionError(f"{folder} is no folder of recorded answers: cannot read summary.json: {error}") from None
+    names = sorted(path.name.removesuffix("_matrix.npz") for path in place.glob("*_matrix.npz"))
+    if not names:
+        raise QuestionError(f"{place} has no *_matrix.npz with its *_questions.jsonl.zst")
+    parts = read_recorded(
+        [place / f"{name}_questions.jsonl.zst" for name in names],
+        matrices=[place / f"{name}_matrix.npz" for name in names],
+    )
+    # Of the benchmarks that have these fifteen, they are the pool; of others, all that there are.
+    return [
+        (recorded, fifteen if set(fifteen) <= set(recorded.llms) else recorded.llms) for recorded, _ in joined(parts)
+    ]
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    common = len(set(one) & set(other))
+    return common >= _LEAST_IN_COMMON and 2 * common >= min(len(one), len(other))
+
+
+def _group(recorded: Recorded, pool: tuple[str, ...], vectors: NDArray[Any], splits: Splits) -> Group:
+    bank, test = recorded.of(split=splits.bank), recorded.of(split=splits.test)
+    for name, what, positions in (("bank", splits.bank, bank), ("test", splits.test, test)):
+        if not positions.size:
+            there = ", ".join(sorted({question.split for question in recorded.questions}))
+            raise QuestionError(f"{'+'.join(recorded.benchmarks)}: no {name} question of split {what!r} (has: {there})")
+    at = [recorded.llms.index(name) for name in pool]
+    answered = recorded.observed[at][:, test].all(axis=0)
+    if not answered.any():
+        raise QuestionError(f"{'+'.join(recorded.benchmarks)}: no test question was answered by the whole pool")
+    return Group(recorded, pool, vectors, bank, test[answered], int((~answered).sum()))
