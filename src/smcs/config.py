@@ -203,8 +203,24 @@ def method_settings(preset: str, *overrides: Mapping[str, Any], source: str = "s
         raise ConfigError(f"unknown preset {preset!r}{did_you_mean(preset, sorted(PRESETS))}")
     merged: dict[str, Any] = {}
     for layer in (PRESETS[preset], *overrides):
-        merged = merge(merged, {("ppl_weight" if k == "lambda" else k): v for k, v in layer.items()})
+        merged = merge(merged, plain_names(layer))
     return validate(SMCSSettings, merged, source)
+
+
+def plain_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names of `SMCSSettings`' fields: ``lambda`` is no name that Python takes."""
+    return {("ppl_weight" if key == "lambda" else key): value for key, value in settings.items()}
+
+
+def changed(method: SMCSSettings, overrides: Mapping[str, Any], source: str = "settings") -> SMCSSettings:
+    """The method's settings with overrides; nested tables are merged.
+
+    Raises:
+        ConfigError: unknown key or value.
+    """
+    if not overrides:
+        return method
+    return validate(SMCSSettings, merge(method.model_dump(exclude_unset=True), plain_names(overrides)), source)
 
 
 def parse_override(text: str) -> dict[str, Any]:

@@ -15,7 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smcs.config import EmbedderSettings, LLMSettings, Settings
-from smcs.types import Answer, Completion, EmbedderInfo, Event, Grade, LLMInfo, Message, Question, Request
+from smcs.types import (
+    NO_LIMITS,
+    Answer,
+    Completion,
+    EmbedderInfo,
+    Event,
+    Grade,
+    Limits,
+    LLMInfo,
+    Message,
+    Question,
+    Request,
+)
 
 FloatArray: TypeAlias = NDArray[np.float32]
 Observer: TypeAlias = Callable[[Event], None]
@@ -162,7 +174,13 @@ class Strategy(Protocol):
     """
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
@@ -171,6 +189,7 @@ class Strategy(Protocol):
             seed: source of all randomness of this answer.
             history: earlier turns of the conversation, if any.
             observe: told what happens.
+            limits: what the answer may take; what they cut is in the trace.
 
         Raises:
             NoAnswerError: the pool gave none.

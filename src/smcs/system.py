@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -26,8 +28,10 @@ from smcs.errors import ConfigError, QuestionError
 from smcs.pool import Pool
 from smcs.protocols import LLM, BuildContext, Embedder, Observer
 from smcs.strategies import Parts, StrategySpec, build, parse_specs
-from smcs.types import Answer, Event, Message, Question
+from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
 from smcs.weights import cache_dir
+
+_VARIANTS_KEPT = 32
 
 
 def starter_pool() -> Path:
@@ -81,7 +85,9 @@ class System:
         self.bank = bank
         self.embedder = embedder
         self.settings = settings
-        self._strategy = build(strategy or StrategySpec("smcs"), Parts(pool, bank, embedder, settings))
+        self.strategy = strategy or StrategySpec("smcs")
+        self._answering = build(self.strategy, Parts(pool, bank, embedder, settings))
+        self._variants: OrderedDict[str, System] = OrderedDict()
 
     @classmethod
     async def open(
@@ -133,6 +139,7 @@ class System:
         system: str | None = None,
         history: Sequence[Message] = (),
         observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Ask the pool one question.
 
@@ -142,6 +149,7 @@ class System:
             system: system prompt that goes with the question.
             history: earlier turns of the conversation.
             observe: told of each step as it happens (see `smcs.types.Event`).
+            limits: what the answer may take; what they cut is in `Trace.cuts`.
 
         Raises:
             QuestionError: the question is empty, or longer than every LLM's context.
@@ -150,7 +158,43 @@ class System:
         asked = question if isinstance(question, Question) else Question(question.strip(), system=system)
         if not asked.text.strip():
             raise QuestionError("the question is empty")
-        return await self._strategy.answer(asked, seed=seed, history=history, observe=observe)
+        return await self._answering.answer(asked, seed=seed, history=history, observe=observe, limits=limits)
+
+    def variant(self, strategy: StrategySpec | str | None = None, settings: Mapping[str, Any] | None = None) -> System:
+        """A system with another strategy or other settings of the method, over the same pool, bank and embedder.
+
+        It is built once for the same arguments, and a number of them are kept. Close this system and not the variant,
+        whose parts are this one's.
+
+        Args:
+            strategy: how to answer; by default as this system does.
+            settings: overrides of this system's method settings, by the names of `SMCSSettings`; they also go over
+                those of this system's own strategy.
+
+        Raises:
+            UsageError: as `open` does.
+        """
+        changes = config.plain_names(settings or {})
+        spec = self._spec(strategy, changes)
+        if not changes and spec == self.strategy:
+            return self
+        key = json.dumps([spec.name, spec.label, spec.settings, changes], sort_keys=True, default=str)
+        if key in self._variants:
+            self._variants.move_to_end(key)
+            return self._variants[key]
+        method = config.changed(self.settings, changes)
+        self._variants[key] = System(self.pool, self.bank, self.embedder, method, spec)
+        if len(self._variants) > _VARIANTS_KEPT:
+            self._variants.popitem(last=False)
+        return self._variants[key]
+
+    def _spec(self, strategy: StrategySpec | str | None, changes: Mapping[str, Any]) -> StrategySpec:
+        """The strategy of a variant: this system's own with the changes over what it sets itself, or another."""
+        if strategy is not None:
+            return strategy if isinstance(strategy, StrategySpec) else _one_strategy(strategy)
+        own = config.plain_names(self.strategy.settings)
+        over = {name: value for name, value in changes.items() if name in own}
+        return StrategySpec(self.strategy.name, config.merge(own, over), self.strategy.label)
 
     async def aclose(self) -> None:
         """Free the LLMs and the embedder."""
@@ -177,6 +221,7 @@ def ask(
     seed: int = 0,
     system: str | None = None,
     observe: Observer = lambda _: None,
+    limits: Limits = NO_LIMITS,
 ) -> Answer:
     """Ask a pool one question and wait for the answer; for programs that are not async.
 
@@ -197,7 +242,7 @@ def ask(
     async def run() -> Answer:
         opening = System.open(pool, bank, preset=preset, settings=settings, strategy=strategy, observe=observe)
         async with await opening as opened:
-            return await opened.ask(question, seed=seed, system=system, observe=observe)
+            return await opened.ask(question, seed=seed, system=system, observe=observe, limits=limits)
 
     return asyncio.run(run())
 

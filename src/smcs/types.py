@@ -256,6 +256,27 @@ class TotalUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one answer may take at most. None: no limit.
+
+    Attributes:
+        calls: requests to LLMs; samples of one request are one call where the LLM gives several, and a call that is
+            tried again is still one.
+        tokens: prompt and completion tokens over all calls.
+        usd: US dollars over all calls.
+        seconds: from the moment of asking until the answer.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Everything that led to an answer.
 
@@ -263,6 +284,7 @@ class Trace:
         prior: prior score of every LLM of the pool [Equation 4], in the pool's order.
         fallbacks: LLMs whose prior is not from the support set, with what stood in for it.
         notes: what differed from the plan, in words: a referencer that was replaced, a reference that was cut.
+        cuts: what limits, LLMs known to be down, or adaptive effort left out, in words.
         winner: index in `aggregations`; None where there is none.
         seconds: what each step took: retrieve, collect and explore (together), exploit.
     """
@@ -278,6 +300,7 @@ class Trace:
     aggregations: tuple[Aggregation, ...] = ()
     winner: int | None = None
     notes: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -328,6 +351,7 @@ def trace_to_dict(trace: Trace) -> dict[str, Any]:
         ],
         "winner": trace.winner,
         "notes": list(trace.notes),
+        "cuts": list(trace.cuts),
         "seconds": dict(trace.seconds),
     }
 

@@ -12,7 +12,18 @@ from typing import Literal
 from smcs.errors import SmcsError
 from smcs.pool import Pool, PooledLLM
 from smcs.protocols import Observer, Progress
-from smcs.types import CallState, CallUpdate, Completion, Failure, Message, Request, Sampling, TotalUsage
+from smcs.types import (
+    NO_LIMITS,
+    CallState,
+    CallUpdate,
+    Completion,
+    Failure,
+    Limits,
+    Message,
+    Request,
+    Sampling,
+    TotalUsage,
+)
 
 LEAST_ANSWER_TOKENS = 64
 """A prompt that leaves an LLM fewer tokens than this to answer in does not fit its context."""
@@ -78,11 +89,13 @@ class Calls:
     Args:
         pool: the LLMs.
         observe: told how each call goes on.
+        limits: what they may take in all.
     """
 
-    def __init__(self, pool: Pool, observe: Observer = lambda _: None) -> None:
+    def __init__(self, pool: Pool, observe: Observer = lambda _: None, limits: Limits = NO_LIMITS) -> None:
         self.pool = pool
         self.observe = observe
+        self.limits = limits
         self.longest_chain = 0.0
         """Seconds of the longest chain of calls that had to wait for each other, waiting for a free place left out."""
         self._requests = 0

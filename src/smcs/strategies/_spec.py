@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smcs import registry
-from smcs.config import SMCSSettings, merge, parse_override, validate
+from smcs.config import SMCSSettings, changed, merge, parse_override, plain_names, validate
 from smcs.errors import ConfigError
 from smcs.protocols import Strategy, StrategyModule
 from smcs.registry import did_you_mean
@@ -91,14 +91,13 @@ def settings_of(spec: StrategySpec, method: SMCSSettings) -> tuple[SMCSSettings,
     """
     module: StrategyModule = registry.find("strategies", spec.name)
     own = {key: value for key, value in spec.settings.items() if key in module.Settings.model_fields}
-    rest = {("ppl_weight" if key == "lambda" else key): value for key, value in spec.settings.items() if key not in own}
+    rest = plain_names({key: value for key, value in spec.settings.items() if key not in own})
     for key in rest:
         if key not in SMCSSettings.model_fields:
             known = sorted([*module.Settings.model_fields, *SMCSSettings.model_fields])
             raise ConfigError(f"strategy {spec.label!r}: unknown key {key!r}{did_you_mean(key, known)}")
     where = f"strategy {spec.label!r}"
-    overridden = validate(SMCSSettings, merge(method.model_dump(exclude_unset=True), rest), where) if rest else method
-    return overridden, validate(module.Settings, own, where)
+    return changed(method, rest, where), validate(module.Settings, own, where)
 
 
 def build(spec: StrategySpec, parts: Parts) -> Strategy:

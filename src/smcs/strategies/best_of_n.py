@@ -19,7 +19,7 @@ from smcs.strategies._best import BestLLM
 from smcs.strategies._calls import Calls
 from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
-from smcs.types import Answer, Message, Question, Reference
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question, Reference
 
 
 class Settings(BaseSettings):
@@ -52,14 +52,20 @@ class BestOfN:
         self._best = BestLLM(parts.pool, parts.bank, settings.llm, logprobs=True)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: every call failed.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
         llm, accuracy, where = self._best.on(question)
         story.notes.append(f"{llm} answers {self._n} times; its accuracy on {where} is {accuracy:.1%}")

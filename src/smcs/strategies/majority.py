@@ -17,7 +17,7 @@ from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
 from smcs.strategies._retrieve import Retriever
 from smcs.strategies._voting import chosen_by_vote
-from smcs.types import Answer, Message, Question
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -37,14 +37,20 @@ class Majority:
         self._retriever = Retriever.of(parts)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: every LLM failed.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
         story.retrieval = overall = self._retriever.overall()
         asks = [Ask(name, overall.by_name[name]) for name in self._retriever.ranking(overall.prior)]

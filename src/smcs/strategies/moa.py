@@ -24,7 +24,7 @@ from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
 from smcs.strategies._retrieve import Retriever
 from smcs.transport.tasks import all_of
-from smcs.types import Aggregation, Answer, Completion, Message, Question
+from smcs.types import NO_LIMITS, Aggregation, Answer, Completion, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -64,14 +64,20 @@ class MoA:
         self.aggregator = choose_aggregator(parts.pool, retriever.bank, parts.method, logprobs=False)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: every LLM of some layer failed, or the aggregation did.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed, retrieval=self._overall, aggregator=self.aggregator)
         asks = [Ask(name, self._overall.by_name[name]) for name in self._llms]
         later = (self._layers - 1) * len(self._llms)

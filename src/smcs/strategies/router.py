@@ -11,7 +11,7 @@ from smcs.strategies._best import BestLLM
 from smcs.strategies._calls import Calls
 from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
-from smcs.types import Answer, Message, Question
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -31,14 +31,20 @@ class Router:
         self._best = BestLLM(parts.pool, parts.bank)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: the LLM failed.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
         llm, accuracy, where = self._best.on(question)
         story.notes.append(f"{llm} is the best on {where} ({accuracy:.1%})")

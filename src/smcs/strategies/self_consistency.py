@@ -20,7 +20,7 @@ from smcs.strategies._collect import Ask, Collected, announce, collect
 from smcs.strategies._consistency import pick_most_consistent
 from smcs.strategies._parts import Parts, Turn
 from smcs.strategies._voting import election
-from smcs.types import Answer, Message, Question
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -55,14 +55,20 @@ class SelfConsistency:
         self._best = BestLLM(parts.pool, parts.bank, settings.llm)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: every call failed.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
         llm, accuracy, where = self._best.on(question)
         story.notes.append(f"{llm} answers {self._settings.n} times; its accuracy on {where} is {accuracy:.1%}")

@@ -16,7 +16,7 @@ from smcs.strategies._best import BestLLM
 from smcs.strategies._calls import Calls
 from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
-from smcs.types import Answer, Message, Question
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -53,14 +53,20 @@ class SelfMoA:
         self._aggregator = choose_aggregator(parts.pool, bank, parts.method, logprobs=False)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: every call failed, or the aggregation did.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         llm, accuracy, where = self._best.on(question)
         aggregator = llm if self._settings.aggregated_by == "itself" else self._aggregator
         story = Story(calls, seed, aggregator=aggregator)

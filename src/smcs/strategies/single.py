@@ -14,7 +14,7 @@ from smcs.strategies._best import BestLLM
 from smcs.strategies._calls import Calls
 from smcs.strategies._collect import Ask, announce, collect
 from smcs.strategies._parts import Parts, Turn
-from smcs.types import Answer, Message, Question
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -44,14 +44,20 @@ class Single:
         self._llm = llm
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
         Raises:
             NoAnswerError: the LLM failed.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story, asks = Story(calls, seed), [Ask(self._llm)]
         announce(calls, asks)
         collected = await collect(calls, turn, self._parts.method, asks)

@@ -26,9 +26,11 @@ from smcs.strategies._explore import Plan, explore
 from smcs.strategies._parts import Parts, Turn
 from smcs.strategies._retrieve import Retrieval, Retriever, available
 from smcs.types import (
+    NO_LIMITS,
     Aggregation,
     Answer,
     Completion,
+    Limits,
     Message,
     Planned,
     Question,
@@ -76,7 +78,13 @@ class SMCS:
             check_aggregator(pool, name, logprobs=settings.needs_logprobs)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question (see `smcs.protocols.Strategy.answer`).
 
@@ -89,7 +97,7 @@ class SMCS:
         retrieval = await self._retrieve(question)
         retrieved = time.monotonic()
         observe(Retrieved(retrieval.support, retrieval.by_name, retrieved - begin))
-        turn, calls = Turn(question, tuple(history), seed), Calls(self._pool, observe)
+        turn, calls = Turn(question, tuple(history), seed), Calls(self._pool, observe, limits)
         selected, notes = await self._select(retrieval, turn)
         plan = self._plan(retrieval, selected, seed)
         observe(Planned(plan.referencers, plan.subsets, plan.aggregator))

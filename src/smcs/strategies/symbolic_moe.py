@@ -44,7 +44,7 @@ from smcs.strategies._skills import (
     read_skills,
     write_skills,
 )
-from smcs.types import Answer, Failure, Message, Question
+from smcs.types import NO_LIMITS, Answer, Failure, Limits, Message, Question
 
 
 class Settings(BaseSettings):
@@ -96,7 +96,13 @@ class SymbolicMoE:
         self._prepared: tuple[Profile, str, str] | None = None
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
@@ -105,7 +111,7 @@ class SymbolicMoE:
             ConfigError: the bank gives no profiles.
             CallError: skills could not be embedded.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         profile, aggregator, note = await self._prepare()
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name, aggregator=aggregator, notes=[note])
         named = await name_skills(calls, self._annotator, question.text, self._parts.method, seed)

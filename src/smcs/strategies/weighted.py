@@ -23,7 +23,7 @@ from smcs.strategies._parts import Parts, Turn
 from smcs.strategies._retrieve import Retrieval, Retriever, available
 from smcs.strategies._votes import options_of
 from smcs.strategies._voting import chosen_by_vote
-from smcs.types import Answer, Message, Question, Retrieved
+from smcs.types import NO_LIMITS, Answer, Limits, Message, Question, Retrieved
 
 
 class Settings(BaseSettings):
@@ -54,7 +54,13 @@ class Weighted:
         self._retriever = Retriever.of(parts)
 
     async def answer(
-        self, question: Question, *, seed: int, history: Sequence[Message] = (), observe: Observer = lambda _: None
+        self,
+        question: Question,
+        *,
+        seed: int,
+        history: Sequence[Message] = (),
+        observe: Observer = lambda _: None,
+        limits: Limits = NO_LIMITS,
     ) -> Answer:
         """Answer one question.
 
@@ -63,7 +69,7 @@ class Weighted:
             QuestionError: the question fits no LLM's context.
             CallError: the question could not be embedded.
         """
-        calls, turn = Calls(self._parts.pool, observe), Turn(question, tuple(history), seed)
+        calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name)
         story.retrieval = retrieval = await self._retriever.retrieve(question)
         story.step("retrieve")
