@@ -315,7 +315,7 @@ def validate(model: type[SettingsT], values: Mapping[str, Any], where: str) -> S
 
 
 def _problem(model: type[BaseModel], error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    place = ".".join(_as_written(model, str(part)) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         fields = _fields_at(model, error["loc"][:-1])
         return f"unknown key {place!r}{did_you_mean(str(error['loc'][-1]), sorted(fields))}"
@@ -323,6 +323,12 @@ def _problem(model: type[BaseModel], error: Any) -> str:
         return f"{place!r} is missing"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{place} = {error['input']!r}: {message}" if place and not place.startswith("llm") else message
+
+
+def _as_written(model: type[BaseModel], name: str) -> str:
+    """A key as it stands in the file: ``lambda``, where Python has to call it otherwise."""
+    field = model.model_fields.get(name)
+    return field.alias if field and field.alias else name
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

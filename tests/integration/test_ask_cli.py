@@ -198,12 +198,8 @@ class TestWrongInput:
                 2,
                 "SMCS_TEST_KEY, which is not set",
             ),
-            (
-                ('model = "strong"', 'model = "strong"\nlogprobs = false\n[smcs]\naggregator = "strong"\n[other]'),
-                2,
-                "[other]",
-            ),
-            (("[smcs]", '[smcs]\naggregator = "strong"\nlambda = -1'), 2, "lambda"),
+            (("[smcs]", "[other]\n[smcs]"), 2, "unknown table 'other'"),
+            (("[smcs]", '[smcs]\naggregator = "strong"\nlambda = -1'), 2, "lambda = -1"),
         ],
     )
     def test_what_is_wrong_in_the_pool_file(self, run: Run, change: tuple[str, str], status: int, message: str) -> None:
@@ -211,7 +207,7 @@ class TestWrongInput:
             run.pool.read_text(encoding="utf-8").replace(*change, 1), encoding="utf-8"
         )
         done = run("ask", "--pool", "changed.toml", "--bank", "my.bank", "x")
-        assert (done.returncode, message.strip("[]") in done.stderr) == (status, True), done.stderr
+        assert (done.returncode, message in done.stderr) == (status, True), done.stderr
 
     def test_an_aggregator_without_log_probabilities(self, run: Run) -> None:
         text = run.pool.read_text(encoding="utf-8").replace('model = "strong"', 'model = "strong"\nlogprobs = false', 1)
@@ -243,8 +239,8 @@ class TestWrongInput:
         (run.folder / "changed.toml").write_text(text, encoding="utf-8")
         done = run("ask", "--pool", "changed.toml", "--bank", "my.bank", "x")
         assert done.returncode == 1
-        assert "openai:embedder" in done.stderr
-        assert "openai:other" in done.stderr
+        assert "openai/embedder" in done.stderr
+        assert "openai/other" in done.stderr
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.5, 3.0])

@@ -16,6 +16,7 @@ import pytest
 
 from smcs.errors import WeightsError
 from smcs.llms import _llama_http
+from smcs.llms._llama_engine import Engine
 from smcs.llms._llama_host import host
 from smcs.llms.llama_cpp import LlamaCpp, Settings, create
 from smcs.protocols import BuildContext, Progress
@@ -120,17 +121,22 @@ async def test_prompts_with_the_same_beginning_give_what_they_give_alone(small: 
         together = await asyncio.gather(*(complete(llm, prompt, temperature=0) for prompt in prompts))
         assert llm._spec is not None
         async with host().lease(llm._spec, 1 << 40) as engine:
-            body = {"messages": [{"role": m.role, "content": m.content} for m in prompts[0]], "max_tokens": 1}
-            async with aclosing(_llama_http.stream(engine.socket, "/v1/chat/completions", body | _STREAM)) as chunks:
-                usage = [chunk["usage"] async for chunk in chunks if chunk.get("usage")]
+            usage = await asyncio.gather(*(_usage(engine, question) for question in ("Who?", "Where?", "Whose?")))
     for (made,), one in zip(together, expected, strict=True):
         assert made.token_logprobs is not None
         assert one.token_logprobs is not None
         assert made.token_logprobs[0] == pytest.approx(one.token_logprobs[0], abs=0.3)  # other batches round otherwise
-    assert usage[-1]["prompt_tokens_details"]["cached_tokens"] > 600
+    # Whichever sequence takes a new question: the beginning is there already.
+    for one_usage in usage:
+        assert one_usage["prompt_tokens_details"]["cached_tokens"] > 0.9 * one_usage["prompt_tokens"]
 
 
-_STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+async def _usage(engine: Engine, question: str) -> dict[str, Any]:
+    messages = [{"role": "system", "content": REFERENCES}, {"role": "user", "content": question}]
+    body = {"messages": messages, "max_tokens": 1, "stream": True, "stream_options": {"include_usage": True}}
+    async with aclosing(_llama_http.stream(engine.socket, "/v1/chat/completions", body)) as chunks:
+        (usage,) = [chunk["usage"] async for chunk in chunks if chunk.get("usage")]
+    return dict(usage)
 
 
 async def test_characters_of_several_tokens_come_out_whole(small: Path) -> None:
