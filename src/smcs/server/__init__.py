@@ -1,0 +1,1 @@
+"""The server: one OpenAI-compatible endpoint for the whole pool, and a page that shows why."""
