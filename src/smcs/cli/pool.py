@@ -1,4 +1,4 @@
-"""``smcs pool``: what a pool file says, and whether its LLMs answer."""
+"""``smcs pool``: what a pool file says, whether its LLMs answer, and what an endpoint offers for one."""
 
 from __future__ import annotations
 
@@ -60,6 +60,26 @@ def check(pool: Path | None, as_json: bool) -> int:
             [[c.name, "yes" if c.ok else "NO", f"{c.seconds:.1f}", _yes_no(c.logprobs), c.message] for c in checks],
         )
     return 0 if all(c.ok for c in checks) else 1
+
+
+@command.command()
+@click.argument("url")
+@click.option("--api-key-env", metavar="NAME", help="Environment variable that holds the endpoint's key.")
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="Only models like this, such as 'qwen/*'. May be repeated."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: standard output.")
+@click.option("--append", is_flag=True, help="Add to the file what it does not have yet.")
+def discover(url: str, api_key_env: str | None, only: tuple[str, ...], out: Path | None, append: bool) -> None:
+    """Write the pool entries for what the endpoint at URL offers.
+
+    URL is the address of an OpenAI-compatible server, such as http://127.0.0.1:11434, with or
+    without /v1. vLLM, SGLang, llama.cpp's server, Ollama, OpenRouter and OpenAI are known by their
+    answers, and what else they tell is used. Embedders are written as comments.
+    """
+    from smcs.cli._discover import Destination, write_entries
+
+    write_entries(url, api_key_env, only, Destination(out, append))
 
 
 async def _check(path: Path | None) -> list[LLMCheck]:

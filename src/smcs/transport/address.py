@@ -38,7 +38,7 @@ class EndpointSettings(Settings):
             return values
         checked = dict(values)
         if isinstance(checked.get("base_url"), str):
-            checked["base_url"] = _base_url(checked["base_url"])
+            checked["base_url"] = checked_base_url(checked["base_url"])
         headers = checked.get("headers", {})
         if not isinstance(headers, dict) or not all(isinstance(v, str | SecretStr) for v in headers.values()):
             raise ValueError("headers is a table of texts")
@@ -51,7 +51,7 @@ def origin(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _base_url(url: str) -> str:
+def checked_base_url(url: str) -> str:
     """A usable address without a slash at its end.
 
     Raises:

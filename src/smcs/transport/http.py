@@ -62,6 +62,15 @@ class JsonClient:
         """A text without the secrets that are sent to this endpoint."""
         return self._credentials.redact(text)
 
+    async def get(self, path: str) -> JsonObject:
+        """Receive a JSON object.
+
+        Raises:
+            CallError: as for `post`.
+        """
+        async with self._response(path, None) as response:
+            return self._parsed(await self._read(response, MOST_RESPONSE_BYTES), response)
+
     async def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
         """Send JSON and receive a JSON object.
 
@@ -101,12 +110,16 @@ class JsonClient:
             await self._session.close()
 
     @asynccontextmanager
-    async def _response(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response to a POST, its status checked. Leaving it early closes its connection, and so ends the work."""
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    async def _response(self, path: str, body: Mapping[str, Any] | None) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to a POST, or without a body to a GET, its status checked.
+
+        Leaving it early closes its connection, and so ends the work.
+        """
+        method, data = ("GET", None) if body is None else ("POST", _encoded(body))
         # What aiohttp raises can hold the request's headers, and with them the key: never chain it ("from None").
         try:
-            async with self._here().post(f"{self._base_url}{path}", data=data, allow_redirects=False) as response:
+            url = f"{self._base_url}{path}"
+            async with self._here().request(method, url, data=data, allow_redirects=False) as response:
                 if response.status != 200:
                     raise await self._refusal(response)
                 yield response
@@ -188,6 +201,10 @@ class JsonClient:
             case _:
                 what = f"the connection to {self.origin} broke before the answer was complete"
         return ConnectionFailedError(what)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _lasting_socket(address: tuple[Any, ...]) -> socket.socket:
