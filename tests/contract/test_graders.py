@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import pytest
@@ -100,10 +101,16 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def grader(name: str) -> Grader:
+@cache
+def built(name: str) -> Grader:
+    """One of each for all tests: some load an algebra system first."""
     found: Grader = registry.find("graders", name).create()
     return found
+
+
+@pytest.fixture
+def grader(name: str) -> Grader:
+    return built(name)
 
 
 @pytest.fixture(scope="module")
