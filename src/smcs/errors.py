@@ -18,6 +18,7 @@ secret, and it is fit to be shown to a user as it stands.
     │   ├── ChecksumError        what was downloaded is not what was named
     │   └── DiskFullError
     ├── NoAnswerError            the pool gave no answer; carries the trace of what was tried
+    ├── OverloadedError          the server has as many requests as it takes; says when to come back
     └── CallError                one call to an LLM or embedder failed
         ├── ConnectionFailedError  no connection, or it broke
         ├── CallTimeoutError     no answer in time
@@ -102,6 +103,18 @@ class NoAnswerError(SmcsError):
     def __init__(self, message: str, trace: Trace | None = None) -> None:
         super().__init__(message)
         self.trace = trace
+
+
+class OverloadedError(SmcsError):
+    """The server has as many requests as it takes.
+
+    Attributes:
+        retry_after: seconds after which it may be worth trying again.
+    """
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CallError(SmcsError):

@@ -46,11 +46,12 @@ def command(
     """
     import json
 
+    from smcs.cli._settings import overridden
     from smcs.errors import NoAnswerError
     from smcs.types import trace_to_dict
 
     text = _read(question)
-    settings = _settings(overrides)
+    settings = overridden(overrides)
 
     async def ask() -> Answer:
         from smcs.cli._progress import watching
@@ -88,12 +89,3 @@ def _read(question: str | None) -> str:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"standard input is not text: {error}") from None
-
-
-def _settings(overrides: tuple[str, ...]) -> dict[str, object]:
-    from smcs.config import merge, parse_override
-
-    settings: dict[str, object] = {}
-    for override in overrides:
-        settings = merge(settings, parse_override(override))
-    return settings

@@ -1,0 +1,49 @@
+"""``smcs serve``: the pool behind an endpoint that speaks the OpenAI API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from smcs.cli import run_async
+
+
+@click.command()
+@click.option("--pool", type=click.Path(path_type=Path), help="Pool file (TOML). Default: the starter pool.")
+@click.option("--bank", type=click.Path(path_type=Path), help="Question bank. Default: the starter bank.")
+@click.option("--preset", help="'local' (default for the starter pool) or 'paper' (default for a pool of yours).")
+@click.option("--strategy", default="smcs", show_default=True, help="What model 'smcs' is, such as moa:layers=2.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as k=2.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
+@click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 chooses a free one.")
+def command(
+    pool: Path | None,
+    bank: Path | None,
+    preset: str | None,
+    strategy: str,
+    overrides: tuple[str, ...],
+    host: str,
+    port: int,
+) -> None:
+    """Serve the pool as an OpenAI-compatible endpoint until stopped."""
+    from smcs.config import validate
+    from smcs.server.settings import ServerSettings
+
+    settings = validate(ServerSettings, {"host": host, "port": port}, "smcs serve")
+
+    async def run() -> None:
+        from smcs.cli._settings import overridden
+        from smcs.server.app import create_app
+        from smcs.server.house import House
+        from smcs.server.running import serve
+        from smcs.system import System
+
+        def started(bound: int) -> None:
+            shown = f"[{host}]" if ":" in host else host
+            click.echo(f"serving http://{shown}:{bound}/v1")
+
+        system = await System.open(pool, bank, preset=preset, settings=overridden(overrides), strategy=strategy)
+        await serve(create_app(House(system), settings), settings, started)
+
+    run_async(run())

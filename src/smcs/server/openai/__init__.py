@@ -1,0 +1,1 @@
+"""The OpenAI API: chat completions, models, embeddings, and errors in its form."""

@@ -1,0 +1,188 @@
+"""The one way from a request to an answer: queue, system, and those who watch.
+
+The OpenAI routes, the page and replays all go through `Service.answer`. Metrics, spans and the store of traces are
+`Watcher`\\ s: they are told what is asked, what happens, and how it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from smcs.protocols import Observer
+from smcs.server.house import House
+from smcs.server.queue import Queue
+from smcs.server.settings import ServerSettings
+from smcs.strategies import StrategySpec
+from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
+
+logger = logging.getLogger(__name__)
+
+
+def new_id() -> str:
+    """An id for a request, its trace and its completion."""
+    return f"smcs-{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to the pool, with all that this request wants otherwise than configured.
+
+    Attributes:
+        question: the last user turn.
+        history: the turns before it.
+        seed: source of all randomness.
+        strategy: how to answer; None is the configured default.
+        settings: overrides of the method's settings, by the names of `SMCSSettings`.
+        limits: what the answer may take.
+        source: who asks.
+        user: the client's own name for its user; kept in the trace.
+        id: of the request, its trace and its completion.
+    """
+
+    question: Question
+    history: tuple[Message, ...] = ()
+    seed: int = 0
+    strategy: StrategySpec | str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
+    source: Literal["api", "page", "replay"] = "api"
+    user: str | None = None
+    id: str = field(default_factory=new_id)
+
+    @property
+    def strategy_label(self) -> str:
+        """What tables call the strategy; empty for the configured default."""
+        return self.strategy.label if isinstance(self.strategy, StrategySpec) else self.strategy or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What was answered.
+
+    Attributes:
+        id: of the request, its trace and its completion.
+    """
+
+    id: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended.
+
+    Attributes:
+        answer: None where it failed or was cancelled.
+        error: why there is no answer; a `CancelledError` where the client hung up or the server stopped.
+        queued: seconds that it waited for its turn.
+        seconds: from asking to the end.
+    """
+
+    answer: Answer | None
+    error: BaseException | None
+    queued: float
+    seconds: float
+
+
+class Watcher(Protocol):
+    """Sees requests. None of its methods may raise or wait long; `ended` is not awaited by the client's answer."""
+
+    def began(self, ask: Ask) -> None:
+        """A request has come in."""
+        ...
+
+    def observe(self, ask: Ask, event: Event) -> None:
+        """Something happened in answering it."""
+        ...
+
+    async def ended(self, ask: Ask, outcome: Outcome) -> None:
+        """It is over."""
+        ...
+
+
+class Service:
+    """Answers requests.
+
+    Args:
+        house: lends the system.
+        settings: of the server.
+        watchers: told of every request.
+
+    Attributes:
+        queue: how many are running and waiting.
+        stopping: whether the server has been told to stop.
+    """
+
+    def __init__(self, house: House, settings: ServerSettings, watchers: Sequence[Watcher] = ()) -> None:
+        self.house = house
+        self.settings = settings
+        self.watchers = list(watchers)
+        self.queue = Queue(settings.running, settings.waiting)
+        self.stopping = False
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def answer(self, ask: Ask, observe: Observer = lambda _: None) -> Served:
+        """Wait for a turn and answer.
+
+        Cancelling the task cancels every call that it has caused.
+
+        Raises:
+            OverloadedError: too many requests are waiting.
+            UsageError: the request cannot be met as it stands.
+            NoAnswerError: the pool gave no answer.
+            CallError: the question could not be embedded.
+        """
+        begin, queued = time.monotonic(), 0.0
+        answer: Answer | None = None
+        failed: BaseException | None = None
+        for watcher in self.watchers:
+            watcher.began(ask)
+        try:
+            async with self.queue.place(), self.house.lease() as system:
+                queued = time.monotonic() - begin
+                chosen = system.variant(ask.strategy, ask.settings)
+                answer = await chosen.ask(
+                    ask.question,
+                    seed=ask.seed,
+                    history=ask.history,
+                    observe=self._telling(ask, observe),
+                    limits=ask.limits,
+                )
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            self._end(ask, Outcome(answer, failed, queued, time.monotonic() - begin))
+        return Served(ask.id, answer)
+
+    async def aclose(self) -> None:
+        """Wait until all watchers have been told of the ends."""
+        while self._endings:
+            await asyncio.wait(self._endings)
+
+    def _telling(self, ask: Ask, observe: Observer) -> Observer:
+        watching: list[Callable[[Ask, Event], None]] = [watcher.observe for watcher in self.watchers]
+
+        def tell(event: Event) -> None:
+            observe(event)
+            for watch in watching:
+                watch(ask, event)
+
+        return tell
+
+    def _end(self, ask: Ask, outcome: Outcome) -> None:
+        for watcher in self.watchers:
+            task = asyncio.create_task(watcher.ended(ask, outcome), name=f"end of {ask.id}")
+            self._endings.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._endings.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("what watches requests has failed", exc_info=task.exception())
