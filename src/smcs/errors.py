@@ -18,6 +18,8 @@ secret, and it is fit to be shown to a user as it stands.
     │   ├── ChecksumError        what was downloaded is not what was named
     │   └── DiskFullError
     ├── NoAnswerError            the pool gave no answer; carries the trace of what was tried
+    │   ├── DeadlineError        ... in the time that the limits allow
+    │   └── BudgetError          ... at the cost that the limits allow
     ├── OverloadedError          the server has as many requests as it takes; says when to come back
     └── CallError                one call to an LLM or embedder failed
         ├── ConnectionFailedError  no connection, or it broke
@@ -105,6 +107,14 @@ class NoAnswerError(SmcsError):
         self.trace = trace
 
 
+class DeadlineError(NoAnswerError):
+    """The time that the limits allow was over before anything was there that could be the answer."""
+
+
+class BudgetError(NoAnswerError):
+    """The calls, tokens or dollars that the limits allow are too few for anything that could be the answer."""
+
+
 class OverloadedError(SmcsError):
     """The server has as many requests as it takes.
 
@@ -125,15 +135,18 @@ class CallError(SmcsError):
         retry_after: seconds the endpoint asked to wait, if it did.
         status: HTTP status, if there was one.
         attempts: how often the call was tried; set by the pool when it gives up.
+        charged: whether tokens may have been generated, which the endpoint may charge for.
     """
 
     retryable: ClassVar[bool] = False
+    refused: ClassVar[bool] = False
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
         self.attempts = 1
+        self.charged = not self.refused
 
     @property
     def kind(self) -> str:
@@ -158,6 +171,7 @@ class RateLimitError(CallError):
     """The endpoint refuses the call for now."""
 
     retryable = True
+    refused = True
 
 
 class ServerError(CallError):
@@ -169,13 +183,19 @@ class ServerError(CallError):
 class AuthenticationError(CallError):
     """The key is missing, wrong, or not allowed to do this."""
 
+    refused = True
+
 
 class BadRequestError(CallError):
     """The endpoint refuses this request, and would refuse it again."""
 
+    refused = True
+
 
 class ContextLengthError(CallError):
     """The prompt does not fit the LLM's context."""
+
+    refused = True
 
 
 class MalformedResponseError(CallError):

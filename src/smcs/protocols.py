@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smcs.config import EmbedderSettings, LLMSettings, Settings
+from smcs.errors import CallError
 from smcs.types import (
     NO_LIMITS,
     Answer,
@@ -36,15 +37,18 @@ Observer: TypeAlias = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a backend reports how a call goes on. Both are called from the event loop's thread, and return at once.
+    """Where a backend reports how a call goes on. All are called from the event loop's thread, and return at once.
 
     Attributes:
         loading: the LLM is being fetched or loaded; called with False when that is over.
         tokens: number of tokens generated so far, over all samples of the request.
+        again: asked by the pool before each further request that a call takes, with the error of the one before, or
+            None where samples are asked for one by one; where it says False, that request is not made.
     """
 
     loading: Callable[[bool], None] = lambda _: None
     tokens: Callable[[int], None] = lambda _: None
+    again: Callable[[CallError | None], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from smcs.errors import ConfigError
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
@@ -131,7 +134,9 @@ class Failure:
     """A call that failed for good. Never an answer, and never a wrong one.
 
     Attributes:
-        kind: the error's short name, such as ``call_timeout`` or ``rate_limit``.
+        kind: the error's short name, such as ``call_timeout`` or ``rate_limit``; ``deadline`` and ``budget`` where a
+            limit ended or forbade the call, ``not_needed`` where the answer was there without it.
+        charged: whether its last try may have generated tokens, which the endpoint may charge for.
     """
 
     llm: str
@@ -139,6 +144,7 @@ class Failure:
     message: str
     attempts: int = 1
     seconds: float = 0.0
+    charged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +271,23 @@ class Limits:
         tokens: prompt and completion tokens over all calls.
         usd: US dollars over all calls.
         seconds: from the moment of asking until the answer.
+
+    Raises:
+        ConfigError: a limit that cannot be kept, such as no call or a negative time.
     """
 
     calls: int | None = None
     tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("calls", 1), ("tokens", 1), ("usd", 0)):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= least):
+                raise ConfigError(f"a limit of {name} must be a number from {least} up, not {value}")
+        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
+            raise ConfigError(f"a limit of seconds must be a number above 0, not {self.seconds}")
 
 
 NO_LIMITS = Limits()

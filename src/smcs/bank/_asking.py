@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from smcs.bank.budget import Budget, Cost
-from smcs.bank.plan import LLMPlan, PlannedCall, price
+from smcs.bank.plan import LLMPlan, PlannedCall
 from smcs.bank.progress import Tally
+from smcs.pool.budget import Budget, Cost, most_tokens, price
 from smcs.protocols import Progress
 from smcs.types import Completion, Failure, Message, Request
 
-_TOKENS_AROUND_A_MESSAGE = 16
 _IN_A_ROW = 20
 _ONLY_THIS_QUESTION = frozenset({"context_length"})
 _NEVER_BETTER = frozenset({"authentication"})
@@ -93,9 +92,8 @@ class Asking:
             self._tally.stopped, self._tally.detail = "failing", times + result.message
 
     def _worst(self, request: Request) -> Cost:
-        """What a call can cost at most. No tokenizer makes more tokens of a text than it has bytes."""
-        prompt = sum(len(m.content.encode()) + _TOKENS_AROUND_A_MESSAGE for m in request.messages)
-        return self._cost(prompt, request.sampling.max_tokens or 0)
+        """What a call can cost at most."""
+        return self._cost(most_tokens(request.messages), request.sampling.max_tokens or 0)
 
     def _actual(self, completion: Completion) -> Cost:
         cost = self._cost(completion.prompt_tokens, completion.completion_tokens)

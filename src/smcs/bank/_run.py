@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 
 from smcs.bank._asking import Asking
-from smcs.bank.budget import Budget
 from smcs.bank.grading import Graders, GradingPool, ToGrade
 from smcs.bank.plan import EvaluationPlan, LLMPlan, PlannedCall
 from smcs.bank.progress import EvaluationProgress, EvaluationReport, Tally
@@ -19,6 +18,7 @@ from smcs.bank.records import Answered, Failed, Graded, Record, storable
 from smcs.bank.regrade import Waiting, texts, waiting_for_grades
 from smcs.bank.store import BankStore
 from smcs.bank.writer import BankWriter, write_records, write_settings
+from smcs.pool.budget import Budget
 from smcs.prompts import reference_messages
 from smcs.types import Completion, Failure, Grade, Message
 

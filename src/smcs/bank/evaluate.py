@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from smcs.bank import plan as planning
 from smcs.bank._run import Run, Watcher
-from smcs.bank.budget import Budget
 from smcs.bank.lock import run_lock
 from smcs.bank.plan import Conditions, EvaluationPlan, LLMCaller
 from smcs.bank.progress import EvaluationReport
 from smcs.bank.store import BankStore
 from smcs.errors import ConfigError
+from smcs.pool.budget import Budget, price
 
 
 async def evaluate(
@@ -95,7 +95,7 @@ def check_budget(made: EvaluationPlan, usd: float | None, tokens: int | None) ->
         ConfigError: it is not; says for which LLMs, and what to do.
     """
     working = [llm for llm in made.llms if llm.calls]
-    unpriced = [llm.name for llm in working if planning.price(llm.caller.info, 0, 0) is None]
+    unpriced = [llm.name for llm in working if price(llm.caller.info, 0, 0) is None]
     if usd is not None and unpriced:
         raise ConfigError(
             f"a budget in US dollars needs the prices of {', '.join(unpriced)}: set price_prompt and price_completion "

@@ -17,6 +17,7 @@ from smcs.bank.records import Reused, Setting
 from smcs.bank.store import BankStore, StoredLLM, StoredQuestion
 from smcs.config import LLMSettings
 from smcs.errors import ConfigError
+from smcs.pool.budget import price
 from smcs.protocols import Progress
 from smcs.registry import did_you_mean
 from smcs.types import Completion, Failure, LLMInfo, Message, Question, Request, Sampling
@@ -137,13 +138,6 @@ class EvaluationPlan:
     conditions: Conditions
     llms: tuple[LLMPlan, ...]
     questions: Mapping[int, StoredQuestion]
-
-
-def price(info: LLMInfo, prompt_tokens: int, completion_tokens: int) -> float | None:
-    """Price in US dollars; None where it is not known."""
-    if info.price_prompt is None or info.price_completion is None:
-        return None
-    return (prompt_tokens * info.price_prompt + completion_tokens * info.price_completion) / 1e6
 
 
 def conditions_of(store: BankStore, sampling: Sampling = _NOTHING_SET, *, afresh: bool = False) -> Conditions:

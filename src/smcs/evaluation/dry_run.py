@@ -17,8 +17,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from smcs.bank.budget import Budget
-from smcs.bank.plan import price
 from smcs.errors import CallError, NoAnswerError, QuestionError
 from smcs.evaluation.progress import Tally
 from smcs.evaluation.run import Tested, answer_seed
@@ -26,6 +24,7 @@ from smcs.evaluation.setup import Setup, make_setups
 from smcs.evaluation.shared import Ask, SharedCalls, SharedLLM
 from smcs.evaluation.store import ResultsStore
 from smcs.pool import Pool, Result
+from smcs.pool.budget import Budget, price
 from smcs.strategies import Parts, StrategySpec
 from smcs.types import Completion, EmbedderInfo, LLMInfo, Message
 

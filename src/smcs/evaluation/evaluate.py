@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smcs.bank.budget import Budget
-from smcs.bank.plan import price
 from smcs.errors import ConfigError
 from smcs.evaluation.leakage import without_tested
 from smcs.evaluation.progress import EvaluationProgress, Tally
@@ -16,6 +14,7 @@ from smcs.evaluation.run import EvaluationRun, Tested, Watcher, in_order
 from smcs.evaluation.setup import make_setups
 from smcs.evaluation.shared import SharedCalls, SharedEmbedder
 from smcs.evaluation.store import ResultsStore
+from smcs.pool.budget import Budget, price
 from smcs.strategies import Parts, StrategySpec, expand
 from smcs.types import Question
 

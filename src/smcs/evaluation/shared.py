@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smcs.bank import keys
-from smcs.bank.budget import Budget, Cost
-from smcs.bank.plan import price
 from smcs.evaluation.progress import Tally
 from smcs.evaluation.store import ResultsStore
 from smcs.pool import Pool, PooledLLM, Result
+from smcs.pool.budget import Budget, Cost, price
 from smcs.protocols import Embedder, Progress
 from smcs.types import Completion, EmbedderInfo, Failure, LLMInfo, Message, Request, Sampling
 
@@ -31,7 +30,6 @@ _SILENT = Progress()
 _IN_A_ROW = 20
 _ONLY_THIS_PROMPT = frozenset({"context_length", "malformed_response", "bad_request", "cancelled"})
 _NEVER_BETTER = frozenset({"authentication"})
-_TOKENS_AROUND_A_MESSAGE = 16
 _EMBEDDINGS_KEPT = 20_000
 
 
@@ -170,7 +168,7 @@ class SharedCalls:
         """
         llm, request = ask.llm, ask.request
         part = dataclasses.replace(request, n=len(run), sample_index=request.sample_index + run[0])
-        worst = llm.worst(part)
+        worst = llm.worst(part, keep_system=ask.keep_system)
         if self._stopped or not await self.budget.reserve(worst):
             await self._halt("the budget is used up")
         spent = Cost()
@@ -246,15 +244,6 @@ class SharedLLM(PooledLLM):
     async def really_complete(self, request: Request, progress: Progress, *, keep_system: bool) -> list[Result]:
         """Ask the LLM."""
         return await super().complete(request, progress, keep_system=keep_system)
-
-    def worst(self, request: Request) -> Cost:
-        """What a call can cost at most. No tokenizer makes more tokens of a text than it has bytes."""
-        prompt = sum(len(m.content.encode()) + _TOKENS_AROUND_A_MESSAGE for m in request.messages)
-        prompts = 1 if self.info.multiple_samples else request.n
-        sampling = request.sampling.overridden_by(self.settings.sampling.to_sampling())
-        generated = (sampling.max_tokens or 0) * request.n
-        usd = price(self.info, prompts * prompt, generated)
-        return Cost(usd or 0.0, prompts * prompt + generated)
 
     async def _samples(self, request: Request, progress: Progress, keep_system: bool, *, needed: bool) -> list[Result]:
         """The samples; those without log-probabilities will do where these are not needed."""

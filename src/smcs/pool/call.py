@@ -71,8 +71,11 @@ class Call:
         async def attempt(number: int) -> None:
             await self._fill(self._missing(request), progress, number)
 
+        def go_on(error: CallError) -> bool:
+            return self._is_open() and progress.again(error)
+
         try:
-            await retrying(attempt, policy, self._rng, name=self._info.name, sleep=self._sleep, go_on=self._is_open)
+            await retrying(attempt, policy, self._rng, name=self._info.name, sleep=self._sleep, go_on=go_on)
         except CallError as error:
             failure = failure_of(error, self._info.name, self.seconds)
             self.results += [failure] * (request.n - len(self.results))

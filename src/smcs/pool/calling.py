@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from smcs.config import LLMSettings
 from smcs.errors import CallError, SmcsError, UsageError
+from smcs.pool.budget import Cost, most_tokens, price
 from smcs.pool.call import SEEDS, Call
 from smcs.pool.outcomes import Result, failure_of, logprobs_unavailable, priced
 from smcs.pool.places import Places
@@ -17,9 +18,11 @@ from smcs.prompts import one_system_message
 from smcs.protocols import LLM, Progress
 from smcs.transport.retry import Sleep
 from smcs.transport.tasks import all_of
-from smcs.types import Completion, LLMInfo, Message, Request, Sampling
+from smcs.types import Completion, Failure, LLMInfo, Message, Request, Sampling
 
 _SILENT = Progress()
+_TOKENS_OF_A_TEMPLATE = 64
+"""Some chat templates put in a system prompt of their own where there is none."""
 _START_AGAIN_S = 30.0
 """A failed start is not tried again before this: each of ten thousand calls would wait for the same dead server."""
 
@@ -142,6 +145,24 @@ class PooledLLM:
         self._learn_logprobs(request, results)
         return results
 
+    def worst(self, request: Request, *, keep_system: bool = False) -> Cost:
+        """What one try of a request can cost at most; nothing is generated where `max_tokens` is not set.
+
+        An LLM that does not give several samples in one request takes one for each. Dollars are 0 where the price is
+        not known.
+
+        Args:
+            request: as `complete` is to be given it.
+            keep_system: as `complete` is to be given it.
+        """
+        messages = one_system_message(request.messages) if keep_system else self._with_own_system(request.messages)
+        together = self._info.multiple_samples and not self._one_at_a_time
+        requests = 1 if together else request.n
+        generated = (request.sampling.overridden_by(self._sampling).max_tokens or 0) * request.n
+        template = 0 if any(m.role == "system" for m in messages) else _TOKENS_OF_A_TEMPLATE
+        prompts = requests * (most_tokens(messages) + template)
+        return Cost(price(self._info, prompts, generated) or 0.0, prompts + generated, requests)
+
     async def once(self, request: Request, *, timeout_s: float) -> Sequence[Completion]:
         """One try of a request as it stands, without overrides, retries or judgement; for checks.
 
@@ -235,11 +256,13 @@ class PooledLLM:
 
         async def one(position: int) -> Result:
             index = first + position
+            if not progress.again(None):
+                return Failure(self.name, "budget", "no request of its own was allowed for this sample", charged=False)
             sampling = request.sampling
             if sampling.seed is not None:
                 sampling = dataclasses.replace(sampling, seed=(sampling.seed + index) % SEEDS)
             single = Request(request.messages, sampling, 1, request.sample_index + index)
-            (result,) = await self._call().run(single, Progress(tokens=report(position)))
+            (result,) = await self._call().run(single, Progress(tokens=report(position), again=progress.again))
             return result
 
         return await all_of([one(position) for position in range(len(counts))])

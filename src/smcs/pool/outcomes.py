@@ -30,9 +30,9 @@ def failure_of(error: SmcsError, llm: str, seconds: float = 0.0) -> Failure:
         seconds: how long it took to fail.
     """
     if isinstance(error, CallError):
-        return Failure(llm, error.kind, str(error), error.attempts, seconds)
+        return Failure(llm, error.kind, str(error), error.attempts, seconds, error.charged)
     kind = "".join("_" + c.lower() if c.isupper() else c for c in type(error).__name__.removesuffix("Error"))
-    return Failure(llm, kind.lstrip("_"), str(error), 1, seconds)
+    return Failure(llm, kind.lstrip("_"), str(error), 1, seconds, charged=False)
 
 
 def rejection(completion: Completion, info: LLMInfo, *, logprobs: bool) -> Rejection | None:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from smcs.config import SMCSSettings
 from smcs.errors import SmcsError
 from smcs.pool import PooledLLM
+from smcs.pool.budget import most_tokens
 from smcs.prompts import aggregation_messages
-from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, Made, Reporter, call_seed, fits, most_tokens
+from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, Made, Reporter, call_seed, fits
 from smcs.strategies._fit import fit_references
 from smcs.strategies._parts import Turn
 from smcs.types import Aggregation, Completion, Failure, Message, Sampling

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from smcs.errors import SmcsError
+from smcs.errors import CallError, SmcsError
 from smcs.pool import Pool, PooledLLM
+from smcs.pool.budget import most_tokens
 from smcs.protocols import Observer, Progress
+from smcs.strategies._ledger import Ledger
+from smcs.transport.tasks import unless
 from smcs.types import (
     NO_LIMITS,
     CallState,
@@ -27,6 +30,9 @@ from smcs.types import (
 
 LEAST_ANSWER_TOKENS = 64
 """A prompt that leaves an LLM fewer tokens than this to answer in does not fit its context."""
+
+LEFT_OUT = frozenset({"cancelled", "not_needed", "deadline", "budget"})
+"""Kinds of failures that are no failures of the LLM: the call was ended, or not made."""
 
 
 def call_seed(seed: int, *parts: str) -> int:
@@ -55,9 +61,10 @@ class Reporter:
         for i in self.indices if index is None else (index,):
             self.observe(CallUpdate(self.stage, i, self.llm, state, tokens, seconds, message))
 
-    def progress(self) -> Progress:
+    def progress(self, again: Callable[[CallError | None], bool]) -> Progress:
         """What the pool is given to report to. Tokens of a request are shared out evenly among its samples."""
         return Progress(
+            again=again,
             loading=lambda loading: self.state("loading" if loading else "running"),
             tokens=lambda tokens: self.state("running", tokens=tokens // len(self.indices)),
         )
@@ -67,7 +74,8 @@ class Reporter:
         if isinstance(result, Completion):
             self.state("done", index=index, tokens=result.completion_tokens)
         else:
-            self.state("cancelled" if result.kind == "cancelled" else "failed", index=index, message=result.message)
+            state: CallState = "cancelled" if result.kind in LEFT_OUT else "failed"
+            self.state(state, index=index, message=result.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +91,33 @@ class Made:
     ends: float
 
 
+class Stop:
+    """Ends calls that are under way: the answer goes on without them."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.kind = self.reason = ""
+
+    def now(self, kind: str, reason: str) -> None:
+        """End them; the first reason that is given stands."""
+        if not self.event.is_set():
+            self.kind, self.reason = kind, reason
+            self.event.set()
+
+
 class Calls:
-    """The calls of one answer: made, reported and added up.
+    """The calls of one answer: made within its limits, reported and added up.
 
     Args:
         pool: the LLMs.
         observe: told how each call goes on.
-        limits: what they may take in all.
+        limits: what they may take in all; time counts from here.
     """
 
     def __init__(self, pool: Pool, observe: Observer = lambda _: None, limits: Limits = NO_LIMITS) -> None:
         self.pool = pool
         self.observe = observe
-        self.limits = limits
+        self.ledger = Ledger(limits)
         self.longest_chain = 0.0
         """Seconds of the longest chain of calls that had to wait for each other, waiting for a free place left out."""
         self._requests = 0
@@ -109,8 +131,10 @@ class Calls:
         reporter: Reporter | None = None,
         *,
         n: int = 1,
+        sample_index: int = 0,
         keep_system: bool = False,
         after: float = 0.0,
+        stop: Stop | None = None,
     ) -> Made:
         """Ask one LLM for samples.
 
@@ -118,27 +142,56 @@ class Calls:
             llm: its name in the pool.
             reporter: where to report; its indices say how many samples.
             n: how many samples, where nothing is reported.
+            sample_index: of the first of them, where the same was asked before.
             keep_system: the system message holds more than instructions, so the LLM's own does not take its place.
             after: when what this call needs was there (`Made.ends` of the calls before it).
+            stop: ends the call before its time.
         """
         asked, begin = self.pool[llm], time.monotonic()
         report = reporter or Reporter(lambda _: None, "reference", tuple(range(n)), llm, begin)
-        request = Request(tuple(messages), sampling, n=len(report.indices))
-        self._requests += 1 if asked.info.multiple_samples else request.n
+        request = Request(tuple(messages), sampling, n=len(report.indices), sample_index=sample_index)
+        event = stop.event if stop else None
         report.state("waiting")
         try:
-            results = await asked.complete(request, report.progress(), keep_system=keep_system)
+            results = await unless(self._within_budget(asked, request, report, keep_system), self.ledger.ends, event)
         except asyncio.CancelledError:
             report.state("cancelled")
             raise
         except SmcsError as error:  # its settings cannot be used: one LLM less, not the end of the answer
-            results = [Failure(llm, "not_ready", str(error), seconds=time.monotonic() - begin)] * request.n
+            message = str(error)
+            results = [Failure(llm, "not_ready", message, seconds=time.monotonic() - begin, charged=False)] * request.n
+        if results is None:
+            results = [self._ended(llm, time.monotonic() - begin, stop)] * request.n
         for index, result in zip(report.indices, results, strict=True):
             report.result(index, result)
         self._completions += [result for result in results if isinstance(result, Completion)]
         ends = after + max(result.seconds for result in results)
         self.longest_chain = max(self.longest_chain, ends)
         return Made(results, ends)
+
+    async def _within_budget(
+        self, asked: PooledLLM, request: Request, report: Reporter, keep_system: bool
+    ) -> list[Completion | Failure]:
+        """The samples that the limits allow, and a failure in the place of each other one."""
+        request = self.ledger.bounded(asked, request)
+        entry = await self.ledger.open(asked, request, keep_system=keep_system)
+        part, results = entry.request.n if entry else 0, list[Completion | Failure]()
+        if entry:
+            self._requests += 1 if asked.info.multiple_samples else part
+            made = None
+            try:
+                made = await asked.complete(entry.request, report.progress(entry.again), keep_system=keep_system)
+                results += made
+            finally:
+                entry.close(made)
+        why = "the limits leave no room for it"
+        return results + [Failure(asked.name, "budget", why, charged=False)] * (request.n - part)
+
+    def _ended(self, llm: str, seconds: float, stop: Stop | None) -> Failure:
+        """What stands in the place of a call that was ended before its time."""
+        if stop and stop.event.is_set():
+            return Failure(llm, stop.kind, stop.reason, seconds=seconds)
+        return Failure(llm, "deadline", f"not in after {seconds:.1f} s, when the time was over", seconds=seconds)
 
     @property
     def usage(self) -> TotalUsage:
@@ -150,11 +203,6 @@ class Calls:
             completion_tokens=sum(completion.completion_tokens for completion in self._completions),
             cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
         )
-
-
-def most_tokens(messages: Sequence[Message]) -> int:
-    """More tokens than these messages can make: no tokenizer makes more of a text than it has bytes."""
-    return sum(len(m.content.encode()) + 16 for m in messages)
 
 
 async def prompt_tokens(llm: PooledLLM, messages: Sequence[Message], *, keep_system: bool = False) -> int | None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from smcs import prompts
 from smcs.errors import SmcsError
-from smcs.strategies._calls import Calls, call_seed, most_tokens
+from smcs.pool.budget import most_tokens
+from smcs.strategies._calls import Calls, call_seed
 from smcs.strategies._fit import fit_references
 from smcs.strategies._parts import Parts, Turn
 from smcs.types import Completion, Message, Sampling

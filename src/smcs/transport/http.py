@@ -200,7 +200,9 @@ class JsonClient:
                 return MalformedResponseError(f"{self.origin} does not speak HTTP as it should; check base_url")
             case _:
                 what = f"the connection to {self.origin} broke before the answer was complete"
-        return ConnectionFailedError(what)
+        failed = ConnectionFailedError(what)
+        failed.charged = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        return failed
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

@@ -63,7 +63,7 @@ async def retrying(
     *,
     name: str,
     sleep: Sleep = asyncio.sleep,
-    go_on: Callable[[], bool] = lambda: True,
+    go_on: Callable[[CallError], bool] = lambda _: True,
 ) -> T:
     """Make a call, and make it again while it fails for a passing reason.
 
@@ -73,7 +73,7 @@ async def retrying(
         rng: source of the jitter.
         name: who is called, for the log.
         sleep: how to wait.
-        go_on: asked before another try, whether it still makes sense.
+        go_on: asked before another try, with the error of the last one, whether it is to be made.
 
     Raises:
         CallError: of the last try, with `attempts` set, and with words about the wait where the endpoint asked for a
@@ -87,7 +87,7 @@ async def retrying(
         except CallError as error:
             error.attempts = number
             wait = policy.wait_s(error, number, rng)
-            if wait is None or not go_on():
+            if wait is None or not go_on(error):
                 if policy.asks_too_long(error):
                     error.args = (
                         f"{error}; the endpoint asks to wait {error.retry_after:g} s, which is more than "

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from smcs.bank.budget import Budget
 from smcs.errors import ServerError
 from smcs.evaluation import open_results
 from smcs.evaluation.progress import Tally
 from smcs.evaluation.shared import SharedCalls, SharedEmbedder
+from smcs.pool.budget import Budget
 from smcs.types import Completion, Failure, Message, Request, Sampling
 
 ASK = Request((Message("user", "q"),), Sampling(temperature=0.7, seed=3, max_tokens=50))

@@ -78,7 +78,7 @@ async def test_gives_up_at_once_when_asked_to_wait_longer_than_allowed_and_says_
 async def test_does_not_go_on_when_told_not_to() -> None:
     call = Failing(ServerError("down"))
     with pytest.raises(ServerError):
-        await retrying(call, POLICY, random.Random(1), name="llm", sleep=Sleeper(), go_on=lambda: False)
+        await retrying(call, POLICY, random.Random(1), name="llm", sleep=Sleeper(), go_on=lambda _: False)
     assert call.numbers == [1]
 
 

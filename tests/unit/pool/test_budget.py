@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smcs.bank.budget import Budget, Cost
+from smcs.pool.budget import Budget, Cost
 
 
 @given(
