@@ -72,6 +72,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def run_async(main_coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; Ctrl-C cancels it and lets it clean up."""
-    import asyncio
+    try:
+        import asyncio
 
-    return asyncio.run(main_coroutine)
+        return asyncio.run(main_coroutine)
+    finally:
+        main_coroutine.close()  # one that Ctrl-C kept from beginning; without effect on one that has ended
