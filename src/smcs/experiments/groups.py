@@ -18,7 +18,7 @@ from smcs.experiments.replay import Arena
 from smcs.types import EmbedderInfo
 
 IntArray = NDArray[np.int64]
-_LEAST_IN_COMMON = 3
+_LEAST_IN_COMMON = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,12 @@ class Group:
 
 
 def joined(parts: Sequence[Recorded], llms: Sequence[str] | None = None) -> list[tuple[Recorded, tuple[str, ...]]]:
-    """Join benchmarks that have at least half of the smaller's LLMs in common, and no fewer than three.
+    """Join benchmarks that have at least half of the smaller's LLMs in common, and no fewer than two.
 
     Args:
         parts: recorded answers, one for each benchmark.
-        llms: the pool; of each benchmark those that it has. All that a group has in common, where not named.
+        llms: the pool; of each benchmark those that it has, and only they decide what is joined. All that a group has
+            in common, where not named.
 
     Returns:
         Of each group the joined answers, outsiders to the pool included, and the pool.
@@ -93,22 +94,24 @@ def joined(parts: Sequence[Recorded], llms: Sequence[str] | None = None) -> list
         raise QuestionError(f"no recorded answers of {', '.join(unknown)} (there are: {', '.join(sorted(known))})")
     groups: list[list[Recorded]] = []
     for part in parts:
-        home = next((group for group in groups if _alike(join(group).llms, part.llms)), None)
+        home = next((group for group in groups if _alike(join(group).llms, part.llms, llms)), None)
         if home is None:
             groups.append([part])
         else:
             home.append(part)
-    made = []
-    for group in groups:
-        whole = join(group)
-        pool = whole.llms if llms is None else tuple(name for name in llms if name in whole.llms)
-        if len(pool) < 2:
-            raise QuestionError(
-                f"{'+'.join(whole.benchmarks)} has recorded answers of {len(pool)} of the named LLMs; at least two are "
-                f"needed (it has: {', '.join(whole.llms)})"
-            )
-        made.append((whole, pool))
-    return made
+    return [_with_pool(join(group), llms) for group in groups]
+
+
+def _with_pool(whole: Recorded, llms: Sequence[str] | None) -> tuple[Recorded, tuple[str, ...]]:
+    pool = whole.llms if llms is None else tuple(dict.fromkeys(name for name in llms if name in whole.llms))
+    if len(pool) < 2:
+        there = ", ".join(whole.llms)
+        of = "LLMs" if llms is None else "the named LLMs"
+        raise QuestionError(
+            f"{'+'.join(whole.benchmarks)} has recorded answers of {len(pool)} of {of}; at least two are needed "
+            f"(it has: {there})"
+        )
+    return whole, pool
 
 
 async def groups_of(
@@ -132,36 +135,50 @@ async def groups_of(
     return groups, info
 
 
-def shared_sources(folder: Path) -> list[tuple[Recorded, tuple[str, ...]]]:
-    """The recorded benchmarks of the project's data folder, with the pools of its ``summary.json``.
+def shared_sources(folder: Path, llms: Sequence[str] | None = None) -> list[tuple[Recorded, tuple[str, ...]]]:
+    """The recorded benchmarks of a folder like the project's: ``NAME_questions.jsonl.zst`` with ``NAME_matrix.npz``.
 
     Args:
         folder: the folder with ``recorded``, or that one itself.
+        llms: the pool. Where not named, the fifteen that its ``summary.json`` lists, of benchmarks that have them; else
+            all that there are.
 
     Raises:
-        QuestionError: it is not such a folder.
+        QuestionError: it is not such a folder, or see `joined`.
     """
     place = folder / "recorded" if (folder / "recorded").is_dir() else folder
-    try:
-        fifteen = tuple(json.loads((place / "summary.json").read_text(encoding="utf-8"))["open15"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise QuestionError(f"{folder} is no folder of recorded answers: cannot read summary.json: {error}") from None
     names = sorted(path.name.removesuffix("_matrix.npz") for path in place.glob("*_matrix.npz"))
     if not names:
-        raise QuestionError(f"{place} has no *_matrix.npz with its *_questions.jsonl.zst")
+        raise QuestionError(f"{place} has no NAME_matrix.npz with its NAME_questions.jsonl.zst")
     parts = read_recorded(
         [place / f"{name}_questions.jsonl.zst" for name in names],
         matrices=[place / f"{name}_matrix.npz" for name in names],
     )
+    if llms is not None:
+        return joined(parts, llms)
+    fifteen = _listed(place / "summary.json")
     # Of the benchmarks that have these fifteen, they are the pool; of others, all that there are.
     return [
-        (recorded, fifteen if set(fifteen) <= set(recorded.llms) else recorded.llms) for recorded, _ in joined(parts)
+        (recorded, fifteen if fifteen and set(fifteen) <= set(recorded.llms) else pool)
+        for recorded, pool in joined(parts)
     ]
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    common = len(set(one) & set(other))
-    return common >= _LEAST_IN_COMMON and 2 * common >= min(len(one), len(other))
+def _listed(summary: Path) -> tuple[str, ...]:
+    """The LLMs that a summary lists; none where there is no summary."""
+    if not summary.exists():
+        return ()
+    try:
+        listed = json.loads(summary.read_text(encoding="utf-8")).get("open15", [])
+        return tuple(str(name) for name in listed)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise QuestionError(f"cannot read {summary}: {error}") from None
+
+
+def _alike(one: Sequence[str], other: Sequence[str], pool: Sequence[str] | None) -> bool:
+    a, b = (set(llms) if pool is None else set(llms) & set(pool) for llms in (one, other))
+    common = len(a & b)
+    return common >= _LEAST_IN_COMMON and 2 * common >= min(len(a), len(b))
 
 
 def _group(recorded: Recorded, pool: tuple[str, ...], vectors: NDArray[Any], splits: Splits) -> Group:

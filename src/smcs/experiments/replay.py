@@ -48,7 +48,8 @@ STRATEGIES = (
 """Strategies. ``single`` is every LLM by itself (``single:NAME``); ``-k`` is among the K that the prior selects;
 ``log-odds`` weighs votes as if LLMs erred independently, ``weighted`` as sharply as does best on the support set."""
 
-_BY_PRIOR = ("retrieval-top1", "majority-k", "log-odds-k", "log-odds", "weighted-k", "weighted")
+BY_PRIOR = ("retrieval-top1", "majority-k", "log-odds-k", "log-odds", "weighted-k", "weighted")
+"""Those of them that use a prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def play(
         settings[name], held_out, on_test = arena.prior(candidates, at)
         pairs[name] = ranked_pairs(on_test, correct, arena.test.observed[at].T)
         if name in priors:
-            wanted = [strategy for strategy in strategies if strategy in _BY_PRIOR]
+            wanted = [strategy for strategy in strategies if strategy in BY_PRIOR]
             by_prior = _by_prior(arena, at, k, wanted, (held_out, on_test, bank_accuracy))
             scores |= {strategy if i == 0 else f"{strategy}:{name}": score for strategy, score in by_prior.items()}
     return Outcome(scores, pairs, settings, llms[int(bank_accuracy.argmax())])
