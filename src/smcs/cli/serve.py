@@ -15,6 +15,14 @@ from smcs.cli import run_async
 @click.option("--preset", help="'local' (default for the starter pool) or 'paper' (default for a pool of yours).")
 @click.option("--strategy", default="smcs", show_default=True, help="What model 'smcs' is, such as moa:layers=2.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as k=2.")
+@click.option(
+    "--results",
+    "results",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Results file of smcs eval for the page to show. May be repeated. Default: smcs-results.db, if it is there.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
 @click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 chooses a free one.")
 def command(
@@ -23,6 +31,7 @@ def command(
     preset: str | None,
     strategy: str,
     overrides: tuple[str, ...],
+    results: tuple[Path, ...],
     host: str,
     port: int,
 ) -> None:
@@ -30,7 +39,9 @@ def command(
     from smcs.config import validate
     from smcs.server.settings import ServerSettings
 
-    settings = validate(ServerSettings, {"host": host, "port": port}, "smcs serve")
+    beside = Path("smcs-results.db")
+    shown_results = results or ((beside,) if beside.is_file() else ())
+    settings = validate(ServerSettings, {"host": host, "port": port, "results": shown_results}, "smcs serve")
 
     async def run() -> None:
         from smcs.cli._settings import overridden

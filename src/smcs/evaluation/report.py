@@ -6,12 +6,11 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from smcs.evaluation.run import Tested
-from smcs.evaluation.setup import Setup
 from smcs.evaluation.statistics import (
     Difference,
     Estimate,
@@ -22,6 +21,20 @@ from smcs.evaluation.statistics import (
     paired_difference,
 )
 from smcs.evaluation.store import ResultsStore, StoredAnswer
+
+
+class Evaluated(Protocol):
+    """A strategy whose answers are stored: what decided them, and what tables call it."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that decided its answers."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +120,7 @@ class Report:
 
 async def make_report(
     store: ResultsStore,
-    setups: Sequence[Setup],
+    setups: Sequence[Evaluated],
     tested: Sequence[Tested],
     seeds: int,
     *,

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from smcs.server import health
 from smcs.server.house import House
 from smcs.server.openai import chat, errors, models
+from smcs.server.page import routes as page
 from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
 
@@ -38,6 +39,6 @@ def create_app(house: House, settings: ServerSettings) -> FastAPI:
     )
     app.state.service = service
     errors.install(app)
-    for router in (health.router(service), models.router(service), chat.router(service)):
+    for router in (health.router(service), models.router(service), chat.router(service), page.router(service)):
         app.include_router(router)
     return app

@@ -18,6 +18,7 @@ from smcs.protocols import Observer
 from smcs.server.house import House
 from smcs.server.queue import Queue
 from smcs.server.settings import ServerSettings
+from smcs.server.traces import TraceStore
 from smcs.strategies import StrategySpec
 from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
 
@@ -117,6 +118,7 @@ class Service:
     Attributes:
         queue: how many are running and waiting.
         stopping: whether the server has been told to stop.
+        traces: the store of traces; None where none are kept.
     """
 
     def __init__(self, house: House, settings: ServerSettings, watchers: Sequence[Watcher] = ()) -> None:
@@ -125,6 +127,7 @@ class Service:
         self.watchers = list(watchers)
         self.queue = Queue(settings.running, settings.waiting)
         self.stopping = False
+        self.traces: TraceStore | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
     async def answer(self, ask: Ask, observe: Observer = lambda _: None) -> Served:

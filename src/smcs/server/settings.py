@@ -29,6 +29,7 @@ class ServerSettings(Settings):
         seconds: deadline of one answer.
         traces: what is kept of each request: nothing, how it went, or all texts.
         traces_file: where; by default in the user's data folder.
+        results: results files of ``smcs eval`` that the page shows.
     """
 
     host: str = "127.0.0.1"
@@ -44,3 +45,4 @@ class ServerSettings(Settings):
     seconds: Seconds | None = None
     traces: Literal["off", "metadata", "full"] = "metadata"
     traces_file: Path | None = None
+    results: tuple[Path, ...] = ()
