@@ -25,6 +25,14 @@ from smcs.cli import run_async
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
 @click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 chooses a free one.")
+@click.option(
+    "--traces",
+    type=click.Choice(["off", "metadata", "full"]),
+    default="metadata",
+    show_default=True,
+    help="What is kept of each request: nothing, names and numbers, or all texts too.",
+)
+@click.option("--traces-file", type=click.Path(path_type=Path), help="Where. Default: in the user's data folder.")
 def command(
     pool: Path | None,
     bank: Path | None,
@@ -34,6 +42,8 @@ def command(
     results: tuple[Path, ...],
     host: str,
     port: int,
+    traces: str,
+    traces_file: Path | None,
 ) -> None:
     """Serve the pool as an OpenAI-compatible endpoint until stopped."""
     from smcs.config import validate
@@ -41,20 +51,23 @@ def command(
 
     beside = Path("smcs-results.db")
     shown_results = results or ((beside,) if beside.is_file() else ())
-    settings = validate(ServerSettings, {"host": host, "port": port, "results": shown_results}, "smcs serve")
+    values = {"host": host, "port": port, "results": shown_results, "traces": traces, "traces_file": traces_file}
+    settings = validate(ServerSettings, values, "smcs serve")
 
     async def run() -> None:
         from smcs.cli._settings import overridden
         from smcs.server.app import create_app
-        from smcs.server.house import House
+        from smcs.server.configuration import Sources
+        from smcs.server.living import LivingHouse
         from smcs.server.running import serve
-        from smcs.system import System
+        from smcs.server.traces import open_traces
 
         def started(bound: int) -> None:
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"serving http://{shown}:{bound}/v1")
 
-        system = await System.open(pool, bank, preset=preset, settings=overridden(overrides), strategy=strategy)
-        await serve(create_app(House(system), settings), settings, started)
+        store = await open_traces(settings.traces_file, settings.traces)
+        house = await LivingHouse.open(Sources(pool, bank, preset, overridden(overrides), strategy))
+        await serve(create_app(house, settings, store), settings, started)
 
     run_async(run())

@@ -8,25 +8,26 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from smcs.server import health
+from smcs.server import health, seeing
 from smcs.server.house import House
 from smcs.server.openai import chat, errors, models
 from smcs.server.page import routes as page
 from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
+from smcs.server.traces import TraceStore
 
 
-def create_app(house: House, settings: ServerSettings) -> FastAPI:
-    """The app, ready for an ASGI server. It closes the house when it stops.
+def create_app(house: House, settings: ServerSettings, traces: TraceStore | None = None) -> FastAPI:
+    """The app, ready for an ASGI server. It closes the house and the traces when it stops.
 
     The service is ``app.state.service``.
     """
-    service = Service(house, settings)
+    service = Service(house, settings, traces)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await service.aclose()
+        async with seeing.following(service):
+            yield
         await house.aclose()
 
     app = FastAPI(
@@ -39,6 +40,7 @@ def create_app(house: House, settings: ServerSettings) -> FastAPI:
     )
     app.state.service = service
     errors.install(app)
-    for router in (health.router(service), models.router(service), chat.router(service), page.router(service)):
+    routers = (health.router(service), models.router(service), chat.router(service), page.router(service))
+    for router in (*routers, *seeing.install(service)):
         app.include_router(router)
     return app

@@ -20,6 +20,13 @@ def router(service: Service) -> APIRouter:
         if service.stopping:
             response.status_code = 503
         status = "stopping" if service.stopping else "ready"
-        return {"status": status, "running": service.queue.running, "waiting": service.queue.waiting}
+        configuration = f"outdated: {service.house.problem}" if service.house.problem else "current"
+        queue = service.queue
+        return {
+            "status": status,
+            "running": queue.running,
+            "waiting": queue.waiting,
+            "configuration": configuration,
+        }
 
     return routes

@@ -113,6 +113,7 @@ class Service:
     Args:
         house: lends the system.
         settings: of the server.
+        traces: where traces are kept; None where they are not.
         watchers: told of every request.
 
     Attributes:
@@ -121,9 +122,16 @@ class Service:
         traces: the store of traces; None where none are kept.
     """
 
-    def __init__(self, house: House, settings: ServerSettings, watchers: Sequence[Watcher] = ()) -> None:
+    def __init__(
+        self,
+        house: House,
+        settings: ServerSettings,
+        traces: TraceStore | None = None,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
         self.house = house
         self.settings = settings
+        self.traces = traces
         self.watchers = list(watchers)
         self.queue = Queue(settings.running, settings.waiting)
         self.stopping = False

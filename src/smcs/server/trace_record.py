@@ -23,7 +23,7 @@ _MOST_SEARCHED = 20_000
 _LONGEST_NAME = 300
 _SHORTEST_SECRET = 4
 
-_PLAIN = ("id", "time", "source", "strategy", "seed", "status", "seconds", "usage", "limits", "replay_of")
+_PLAIN = ("id", "time", "source", "strategy", "seed", "status", "queued", "seconds", "usage", "limits", "replay")
 _NAMES_IN_SETTINGS = {"prior", "drop", "posterior", "ppl_score", "aggregator"}
 _IN_TRACE = (
     "embedder",

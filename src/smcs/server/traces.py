@@ -29,15 +29,22 @@ class TraceStore:
     def __init__(self, file: TraceFile, level: Level = "full", secrets: Sequence[str] = ()) -> None:
         self._file = file
         self.level = level
+        self._secrets = set(secrets)
         self._redact = redactor(secrets)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="smcs-traces")
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
+        self._on_the_way: dict[str, asyncio.Future[None]] = {}
         self._flush: asyncio.Task[None] | None = None
 
     @property
     def path(self) -> Path:
         """Where they are kept."""
         return self._file.path
+
+    def keep_out(self, secrets: Sequence[str]) -> None:
+        """Let these secrets not be stored either."""
+        self._secrets.update(secrets)
+        self._redact = redactor(tuple(self._secrets))
 
     async def add(self, record: Record) -> None:
         """Store what this level keeps of a record (see `smcs.server.trace_record`); returns once it can be found.
@@ -49,12 +56,15 @@ class TraceStore:
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((record, done))
+        self._on_the_way[record["id"]] = done
+        done.add_done_callback(lambda _: self._on_the_way.pop(record["id"], None))
         if self._flush is None or self._flush.done():
             self._flush = asyncio.create_task(self._write_waiting())
         await done
 
     async def get(self, trace_id: str) -> Record | None:
         """A record by its id, with its ``feedback`` (a list, oldest first); None where there is none."""
+        await self._arrived(trace_id)
         return await asyncio.to_thread(self._file.get, trace_id)
 
     async def search(
@@ -102,6 +112,7 @@ class TraceStore:
         Raises:
             UnknownTraceError: there is no such trace.
         """
+        await self._arrived(trace_id)
         keep = self.level == "full"
         texts = [clean(text, self._redact) if keep and text else None for text in (answer, comment)]
         await self._write(lambda: self._file.add_feedback(trace_id, verdict, *texts))
@@ -125,6 +136,11 @@ class TraceStore:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    async def _arrived(self, trace_id: str) -> None:
+        """Wait for a trace that is being stored: who has just been answered may ask for it at once."""
+        if trace_id in self._on_the_way:
+            await asyncio.wait([self._on_the_way[trace_id]])
 
     async def _write_waiting(self) -> None:
         while self._waiting:

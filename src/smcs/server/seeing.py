@@ -1,0 +1,35 @@
+"""What lets people see what the server does, and keeps its configuration alive, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+
+from smcs.server.recorder import Recorder
+from smcs.server.service import Service
+
+
+def install(service: Service) -> list[APIRouter]:
+    """Have every request of the service recorded; the routes that show it."""
+    service.watchers.append(Recorder(service.house, service.traces))
+    return []
+
+
+@contextlib.asynccontextmanager
+async def following(service: Service) -> AsyncIterator[None]:
+    """While this lasts, the service's house follows its pool file and bank. Then all that waits is written."""
+    keep_out = service.traces.keep_out if service.traces else lambda _: None
+    keep_out(service.house.secrets)
+    service.house.on_change.append(lambda _: keep_out(service.house.secrets))
+    watch = asyncio.create_task(service.house.watch(), name="watch of the configuration")
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        await service.aclose()
+        if service.traces is not None:
+            await service.traces.aclose()
