@@ -50,7 +50,7 @@ def export_questions(store: BankStore, path: Path, *, split: str | None = None) 
         BankError: the file cannot be written.
     """
     questions = store.questions(split)
-    with _replacing(path) as temporary, _text_file(temporary, compressed=path.suffix == ".zst") as file:
+    with replacing(path) as temporary, _text_file(temporary, compressed=path.suffix == ".zst") as file:
         for stored in questions:
             file.write(json.dumps(_question_line(stored), ensure_ascii=False).encode() + b"\n")
     return len(questions)
@@ -78,7 +78,7 @@ def export_responses(store: BankStore, path: Path, *, split: str | None = None, 
     columns = _columns()
     written = 0
     with (
-        _replacing(path) as temporary,
+        replacing(path) as temporary,
         pq.ParquetWriter(
             temporary, columns, compression="zstd", compression_level=9, use_dictionary=_FEW_VALUES
         ) as writer,
@@ -182,7 +182,7 @@ def _check_llms(store: BankStore, llms: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A name to write to; it gets the final one when the block ends well, and is gone otherwise."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

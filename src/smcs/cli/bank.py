@@ -189,6 +189,26 @@ def show(path: str | None, question: str | None, as_json: bool) -> None:
             showing.show_bank(store, as_json=as_json)
 
 
+@command.command()
+@click.argument("path", required=False)
+@click.option(
+    "--out", type=_FILE, help="Where to put it: .png, .svg or .pdf. Default: the bank's name with .png, here."
+)
+@click.option(
+    "--by", default="benchmark", show_default=True, help="Columns: benchmark, or a key of the questions' meta."
+)
+@click.option("--split", default="all", show_default=True, help="Only the questions of this split.")
+@click.option("--llm", "llms", multiple=True, metavar="NAME", help="Only this LLM. May be repeated.")
+def plot(path: str | None, out: Path | None, by: str, split: str, llms: tuple[str, ...]) -> None:
+    """Draw what a bank holds: LLM by benchmark, accuracy with standard error and coverage.
+
+    Without PATH: the starter bank that ships with the package. An earlier picture of the same name is replaced.
+    """
+    from smcs.cli._bank_plot import plot_bank
+
+    plot_bank(path or _starter_bank(), out, by=by, split=split, llms=llms)
+
+
 @command.command("import")
 @click.argument("path")
 @click.option("--questions", multiple=True, type=_FILE, help="Recorded questions (.jsonl or .jsonl.zst).")
