@@ -29,6 +29,7 @@ secret, and it is fit to be shown to a user as it stands.
         ├── AuthenticationError  key missing, wrong or without permission (HTTP 401, 403)
         ├── BadRequestError      the endpoint refuses this request (other HTTP 4xx)
         ├── ContextLengthError   the prompt does not fit the LLM's context
+        ├── UnsupportedError     the LLM cannot do what is wanted of the answer (tools, JSON, tokens)
         ├── MalformedResponseError  broken JSON, no choice, nothing generated
         └── LogprobsUnavailableError  log-probabilities were needed and are not given
 """
@@ -196,6 +197,23 @@ class ContextLengthError(CallError):
     """The prompt does not fit the LLM's context."""
 
     refused = True
+
+
+class UnsupportedError(CallError):
+    """The LLM's backend cannot do what is wanted of the answer.
+
+    Attributes:
+        feature: ``tools``, ``response_format`` or ``logprobs``.
+    """
+
+    def __init__(self, message: str, feature: str) -> None:
+        super().__init__(message)
+        self.feature = feature
+
+    @property
+    def kind(self) -> str:
+        """Short name with the feature, such as ``unsupported_tools``."""
+        return f"unsupported_{self.feature}"
 
 
 class MalformedResponseError(CallError):

@@ -26,6 +26,7 @@ from smcs.bank import QuestionBank, load_bank
 from smcs.config import EmbedderSettings, LLMSettings, PoolConfig, SMCSSettings
 from smcs.errors import ConfigError, QuestionError
 from smcs.pool import Pool
+from smcs.prompts import with_query
 from smcs.protocols import LLM, BuildContext, Embedder, Observer
 from smcs.strategies import Parts, StrategySpec, build, parse_specs
 from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
@@ -158,6 +159,7 @@ class System:
         asked = question if isinstance(question, Question) else Question(question.strip(), system=system)
         if not asked.text.strip():
             raise QuestionError("the question is empty")
+        asked = with_query(asked, history)
         return await self._answering.answer(asked, seed=seed, history=history, observe=observe, limits=limits)
 
     def variant(self, strategy: StrategySpec | str | None = None, settings: Mapping[str, Any] | None = None) -> System:

@@ -10,15 +10,77 @@ from typing import Any, Literal, TypeAlias
 
 from smcs.errors import ConfigError
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """An LLM's call of a tool.
+
+    Attributes:
+        id: what the tool's answer refers to.
+        arguments: JSON, as the LLM wrote it; it may be no valid JSON.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.arguments})"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        tool_calls: that an assistant made in this turn.
+        tool_call_id: the call that a tool answers.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the asker wants of the answer beyond its text. None: nothing in particular.
+
+    It holds for the calls whose response may become the answer, and there it goes over all other settings.
+
+    Attributes:
+        max_tokens: most tokens to generate; where other settings allow fewer, fewer.
+        tools: functions that may be called, as the OpenAI API writes them; so are the next four.
+        tool_choice: whether a tool, or which, is to be called.
+        parallel_tool_calls: whether several may be.
+        response_format: that the answer is to be JSON, and of which schema.
+        top_logprobs: give each token's text and log-probability, with this many alternatives.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: tuple[str, ...] | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: Mapping[str, Any] | None = None
+    top_logprobs: int | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What not every backend can do, by the names of `LLMInfo.features`."""
+        wanted = {
+            "tools": bool(self.tools),
+            "response_format": self.response_format is not None,
+            "logprobs": self.top_logprobs is not None,
+        }
+        return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +94,10 @@ class Question:
         grader: name of the grader that judges a response to it.
         benchmark: where it comes from; what tables group by.
         system: system prompt to use instead of the default one.
+        query: what similar questions are looked up by; empty means `text`, and is filled by what was asked before
+            where the text alone would not do.
+        after: turns that came after it: an assistant's calls of tools, and what these gave.
+        output: what is wanted of the answer beyond its text.
         options: the options of a multiple-choice question, in the order of their letters.
         meta: anything else the grader or a report needs.
     """
@@ -44,6 +110,9 @@ class Question:
     system: str | None = None
     options: tuple[str, ...] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    query: str = ""
+    after: tuple[Message, ...] = ()
+    output: Output | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +130,7 @@ class Sampling:
         stop: texts at which generation ends.
         logprobs: whether to return the log-probability of each generated token.
         extra: settings that only some backends know, sent as they are.
+        output: what is wanted of the answer, where this call's response may become it.
     """
 
     temperature: float | None = None
@@ -73,6 +143,7 @@ class Sampling:
     stop: tuple[str, ...] | None = None
     logprobs: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    output: Output | None = None
 
     def overridden_by(self, other: Sampling) -> Sampling:
         """These settings, with whatever `other` sets put in their place."""
@@ -82,6 +153,21 @@ class Sampling:
             if f.name != "extra" and getattr(other, f.name) is not None and getattr(other, f.name) is not False
         }
         return dataclasses.replace(self, **set_there, extra={**self.extra, **other.extra})
+
+    def for_output(self) -> Sampling:
+        """These settings, with those of `output` in their place."""
+        if self.output is None:
+            return self
+        wanted = self.output
+        names = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "stop")
+        set_there = {name: getattr(wanted, name) for name in names if getattr(wanted, name) is not None}
+        limits = [limit for limit in (self.max_tokens, wanted.max_tokens) if limit is not None]
+        return dataclasses.replace(
+            self,
+            **set_there,
+            max_tokens=min(limits, default=None),
+            logprobs=self.logprobs or wanted.top_logprobs is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +196,9 @@ class Completion:
         finish_reason: ``stop``, ``length`` (cut off by the token limit), or the backend's own word.
         token_logprobs: natural log-probability of each generated token under the LLM, untempered where the backend
             gives both; None where it gives none.
+        tokens: the same with each token's text and its alternatives, as the OpenAI API writes them; only where asked
+            for.
+        tool_calls: tools that it calls; then the text may be empty.
         prompt_tokens: tokens of the prompt; of n samples of one request the first carries them, the others 0.
         completion_tokens: generated tokens of this sample, reasoning included.
         cost_usd: price of this sample; None where the price is not known.
@@ -127,6 +216,13 @@ class Completion:
     cost_usd: float | None = None
     seconds: float = 0.0
     attempts: int = 1
+    tokens: tuple[Mapping[str, Any], ...] | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """The text, or its calls of tools in words where it has none: what it is compared by."""
+        return self.text or "\n".join(map(str, self.tool_calls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +253,7 @@ class LLMInfo:
         context_length: tokens of prompt and completion together; None where unknown.
         price_prompt: US dollars per million prompt tokens; None where unknown.
         price_completion: US dollars per million generated tokens; None where unknown.
+        features: what it can do of ``tools``, ``response_format`` and ``logprobs`` (with the tokens' texts).
     """
 
     name: str
@@ -167,6 +264,7 @@ class LLMInfo:
     context_length: int | None = None
     price_prompt: float | None = None
     price_completion: float | None = None
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,13 +421,19 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the pool answers, and how it came to it."""
+    """What the pool answers, and how it came to it.
+
+    Attributes:
+        choices: the responses that could be the answer, best first: the first is the answer, and where the strategy
+            does not rank what it chooses from, the only one.
+    """
 
     text: str
     seed: int
     seconds: float
     usage: TotalUsage
     trace: Trace
+    choices: tuple[Completion, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that ``smcs ask --json`` prints."""

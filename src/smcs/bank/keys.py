@@ -8,20 +8,22 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from smcs.types import Message, Sampling
+from smcs.types import Message, Output, Sampling
 
 _DEFAULTS = Sampling()
 
 
 def messages_digest(messages: Sequence[Message]) -> bytes:
     """Hash of a conversation; made once for all LLMs that are asked the same."""
-    return hashlib.sha256(_canonical([[m.role, m.content] for m in messages])).digest()
+    return hashlib.sha256(_canonical([_turn(m) for m in messages])).digest()
 
 
 def sampling_dict(sampling: Sampling) -> dict[str, Any]:
     """The sampling settings that are not defaults: a setting added to a later version changes no earlier address."""
-    values = {f.name: getattr(sampling, f.name) for f in dataclasses.fields(sampling)}
-    return {name: value for name, value in values.items() if value != getattr(_DEFAULTS, name)}
+    values = _changed(sampling, _DEFAULTS)
+    if sampling.output is not None:
+        values["output"] = _changed(sampling.output, Output())
+    return values
 
 
 def sampling_digest(sampling: Sampling) -> bytes:
@@ -57,6 +59,18 @@ def settings_digest(sampling: Sampling, system: str) -> str:
 def llm_uid(name: str, backend: str, model: str) -> str:
     """The identity of an LLM that a bank sees for the first time."""
     return hashlib.sha256(_canonical([name, backend, model])).hexdigest()[:16]
+
+
+def _turn(message: Message) -> list[Any]:
+    """A turn; without calls of tools, as it was written before there were any."""
+    calls = [[call.id, call.name, call.arguments] for call in message.tool_calls]
+    tools = [calls, message.tool_call_id] if calls or message.tool_call_id is not None else []
+    return [message.role, message.content, *tools]
+
+
+def _changed(value: Sampling | Output, defaults: object) -> dict[str, Any]:
+    values = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {name: given for name, given in values.items() if given != getattr(defaults, name)}
 
 
 def _canonical(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from smcs.errors import BadRequestError, CallError, MalformedResponseError
 from smcs.llms._thinking import split_thinking
 from smcs.llms._tokens import estimate_prompt_tokens, estimate_tokens
-from smcs.types import Completion, Request
+from smcs.types import Completion, Message, Output, Request, ToolCall
 
 Body: TypeAlias = dict[str, Any]
 MaxTokensField: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
@@ -44,13 +45,40 @@ def request_body(
         "stop": list(sampling.stop) if sampling.stop else None,
         "logprobs": True if sampling.logprobs and logprobs else None,
         "n": request.n if request.n > 1 else None,
+        **(_output_settings(sampling.output) if sampling.output else {}),
     }
     left_out = set(omit)
     return {
         "model": model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": [message_body(message) for message in request.messages],
         **{key: value for key, value in settings.items() if value is not None and key not in left_out},
         **sampling.extra,
+    }
+
+
+def message_body(message: Message) -> Body:
+    """A turn as it is sent."""
+    body: Body = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        body["tool_calls"] = [tool_call_body(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        body["tool_call_id"] = message.tool_call_id
+    return body
+
+
+def tool_call_body(call: ToolCall) -> Body:
+    """A call of a tool as it is sent."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _output_settings(output: Output) -> Body:
+    """What is wanted of the answer's form; absent where nothing is."""
+    return {
+        "tools": list(output.tools) or None,
+        "tool_choice": output.tool_choice if output.tools else None,
+        "parallel_tool_calls": output.parallel_tool_calls if output.tools else None,
+        "response_format": output.response_format,
+        "top_logprobs": output.top_logprobs or None,
     }
 
 
@@ -60,13 +88,16 @@ class _Choice:
     reasoning: str | None
     finish_reason: str
     logprobs: tuple[float, ...] | None
+    tokens_given: tuple[Body, ...] | None
+    tool_calls: tuple[ToolCall, ...]
 
     @property
     def tokens(self) -> int:
         """Generated tokens: exact where each came with its log-probability."""
-        return (
-            len(self.logprobs) if self.logprobs else estimate_tokens(self.text) + estimate_tokens(self.reasoning or "")
-        )
+        if self.logprobs:
+            return len(self.logprobs)
+        texts = (self.text, self.reasoning or "", *map(str, self.tool_calls))
+        return sum(estimate_tokens(text) for text in texts)
 
 
 def completions_of(
@@ -121,9 +152,31 @@ def _choice(choice: Body, where: str) -> _Choice | CallError:
         text = message["refusal"]
     if not text.strip() and finish_reason == "content_filter":
         return BadRequestError(f"the content filter of {where} withheld the answer")
+    logprobs = _logprobs(choice.get("logprobs"))
     return _Choice(
-        _clean(text), None if reasoning is None else _clean(reasoning), finish_reason, _logprobs(choice.get("logprobs"))
+        text=_clean(text),
+        reasoning=None if reasoning is None else _clean(reasoning),
+        finish_reason=finish_reason,
+        logprobs=logprobs,
+        tokens_given=tuple(choice["logprobs"]["content"]) if logprobs else None,
+        tool_calls=_tool_calls(message.get("tool_calls")),
     )
+
+
+def _tool_calls(written: object) -> tuple[ToolCall, ...]:
+    """The calls of functions in a message; what is no such call is left out."""
+    calls = []
+    for position, call in enumerate(written if isinstance(written, list) else []):
+        function = call.get("function") if isinstance(call, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        if not isinstance(function, dict) or not isinstance(name, str) or not name:
+            continue
+        arguments = function.get("arguments")
+        given = arguments if isinstance(arguments, str) else json.dumps(arguments if arguments is not None else {})
+        identity = call.get("id")
+        named = identity if isinstance(identity, str) and identity else f"call_{position}"
+        calls.append(ToolCall(_clean(named), _clean(name), _clean(given)))
+    return tuple(calls)
 
 
 def _content(content: object) -> tuple[str, str | None]:
@@ -160,6 +213,8 @@ def _logprobs(logprobs: object) -> tuple[float, ...] | None:
 
 def _with_usage(choices: Sequence[_Choice], body: Body, request: Request, llm: str) -> list[Completion]:
     """Completions with their share of the usage that the endpoint reports for all; estimated where it reports none."""
+    output = request.sampling.output
+    with_tokens = output is not None and output.top_logprobs is not None
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     prompt = _count(usage.get("prompt_tokens"))
@@ -181,6 +236,8 @@ def _with_usage(choices: Sequence[_Choice], body: Body, request: Request, llm: s
             prompt_tokens=0 if i else (estimate_prompt_tokens(request.messages) if prompt is None else prompt),
             completion_tokens=counts[i],
             cost_usd=costs[i],
+            tokens=choice.tokens_given if with_tokens else None,
+            tool_calls=choice.tool_calls,
         )
         for i, choice in enumerate(choices)
     ]

@@ -46,7 +46,7 @@ class StreamedBody:
     def _add_choice(self, choice: Body) -> None:
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
-        into = self._choices.setdefault(index, {"index": index, "texts": {}, "logprobs": []})
+        into = self._choices.setdefault(index, {"index": index, "texts": {}, "logprobs": [], "tools": {}})
         part = choice.get("delta") or choice.get("message")
         has_text = False
         for field in _TEXTS:
@@ -54,6 +54,8 @@ class StreamedBody:
             if isinstance(value, str | list) and value:
                 has_text = True
                 into["texts"].setdefault(field, []).append(value)
+        if isinstance(part, dict) and isinstance(part.get("tool_calls"), list):
+            has_text = _add_tool_calls(into["tools"], part["tool_calls"]) or has_text
         logprobs = choice.get("logprobs")
         content = logprobs.get("content") if isinstance(logprobs, dict) else None
         if isinstance(content, list):
@@ -65,10 +67,29 @@ class StreamedBody:
 
 
 def _joined(choice: Body) -> Body:
-    message = {field: _text(pieces) for field, pieces in choice["texts"].items()}
+    message: Body = {field: _text(pieces) for field, pieces in choice["texts"].items()}
     logprobs = {"content": choice["logprobs"]} if choice["logprobs"] else None
     rest: Body = {key: choice[key] for key in ("index", "finish_reason", "error") if key in choice}
+    if choice["tools"]:
+        message["tool_calls"] = list(choice["tools"].values())
     return {**rest, "message": {"content": None, **message}, "logprobs": logprobs}
+
+
+def _add_tool_calls(into: dict[int, Body], parts: list[Any]) -> bool:
+    """Add parts of calls of tools: the first of a call has its name, the others more of its arguments."""
+    for position, part in enumerate(parts):
+        function = part.get("function") if isinstance(part, dict) else None
+        if not isinstance(function, dict):
+            continue
+        index = part.get("index")
+        call = into.setdefault(
+            index if isinstance(index, int) else position, {"id": None, "function": {"name": "", "arguments": ""}}
+        )
+        call["id"] = call["id"] or part.get("id")
+        call["function"]["name"] = call["function"]["name"] or function.get("name")
+        more = function.get("arguments")
+        call["function"]["arguments"] += more if isinstance(more, str) else ""
+    return bool(parts)
 
 
 def _text(pieces: list[Any]) -> str | list[Any]:

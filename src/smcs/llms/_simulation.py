@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smcs.types import Message
+from smcs.types import Message, ToolCall
 
 _PROSE = (
     "first consider what the question asks then look at each part in turn and keep the result because the terms given "
@@ -30,12 +30,14 @@ class Written:
         answer: tokens of the answer proper.
         logprobs: of all tokens, the reasoning's first; None where they were not asked for.
         cut: whether the token limit cut it off.
+        call: of a tool, instead of an answer.
     """
 
     reasoning: tuple[str, ...]
     answer: tuple[str, ...]
     logprobs: tuple[float, ...] | None
     cut: bool
+    call: ToolCall | None = None
 
     @property
     def tokens(self) -> int:
@@ -53,6 +55,8 @@ def write(
     limit: int | None,
     logprobs: bool,
     rng: random.Random,
+    exactly: str | None = None,
+    call: ToolCall | None = None,
 ) -> Written:
     """Write a response that ends in a line with the answer.
 
@@ -68,6 +72,8 @@ def write(
         limit: most tokens in all.
         logprobs: whether to give log-probabilities.
         rng: of this sample.
+        exactly: the whole text instead.
+        call: of a tool, which the response is instead.
     """
     alike = random.Random(seed_of(question, answer))
     count = rng.randint(int(0.7 * length), int(1.3 * length)) if length else 0
@@ -78,13 +84,15 @@ def write(
     shown = f"({answer})" if len(answer) == 1 and answer.isalpha() else answer
     thought = tokens_of(" ".join(rng.choices(_WORDS, k=reasoning_length)))
     body = tokens_of(f"{' '.join(words)}\n\nThe answer is {shown}." if words else f"The answer is {shown}.")
+    if exactly is not None or call is not None:
+        body = tokens_of(exactly or str(call))
     cut = limit is not None and len(thought) + len(body) > limit
     if limit is not None and cut:
         thought, body = thought[:limit], body[: max(0, limit - len(thought))]
     if not logprobs:
-        return Written(thought, body, None, cut)
+        return Written(thought, body, None, cut, call)
     rate = 1 / (_SURPRISE_RIGHT if right else _SURPRISE_WRONG)
-    return Written(thought, body, tuple(-rng.expovariate(rate) for _ in range(len(thought) + len(body))), cut)
+    return Written(thought, body, tuple(-rng.expovariate(rate) for _ in range(len(thought) + len(body))), cut, call)
 
 
 def tokens_of(text: str) -> tuple[str, ...]:
@@ -94,7 +102,7 @@ def tokens_of(text: str) -> tuple[str, ...]:
 
 def count_prompt_tokens(messages: Sequence[Message]) -> int:
     """Tokens of a prompt: its words and four a message."""
-    return sum(len(m.content.split()) + 4 for m in messages)
+    return sum(len(m.content.split()) + 4 + sum(len(str(call).split()) for call in m.tool_calls) for m in messages)
 
 
 def seed_of(*parts: object) -> int:

@@ -27,4 +27,9 @@ def estimate_tokens(text: str) -> int:
 
 def estimate_prompt_tokens(messages: Sequence[Message]) -> int:
     """Tokens of the prompt that messages make, with what a chat template puts around them; on the high side."""
-    return _PER_PROMPT + sum(_PER_MESSAGE + estimate_tokens(m.content) for m in messages)
+    return _PER_PROMPT + sum(_message_tokens(m) for m in messages)
+
+
+def _message_tokens(message: Message) -> int:
+    calls = sum(_PER_MESSAGE + estimate_tokens(str(call)) for call in message.tool_calls)
+    return _PER_MESSAGE + estimate_tokens(message.content) + calls

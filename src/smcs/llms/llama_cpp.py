@@ -112,6 +112,7 @@ class LlamaCpp:
             context_length=settings.context_length,
             price_prompt=settings.price_prompt or 0.0,  # the user's own machine
             price_completion=settings.price_completion or 0.0,
+            features=("response_format", "logprobs"),
         )
 
     def __repr__(self) -> str:
@@ -165,7 +166,7 @@ class LlamaCpp:
         """Samples of one request to the server, at most as many as it has sequences."""
         body = request_body(self._info.model, request, max_tokens_field="max_tokens", omit=(), logprobs=True)
         if request.sampling.logprobs:
-            body["top_logprobs"] = 1
+            body.setdefault("top_logprobs", 1)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
         body["return_progress"] = True  # what is written meanwhile lets the server notice that a call was cancelled
         collected = _Collected(report)

@@ -50,6 +50,8 @@ class Settings(EndpointSettings, LLMSettings):
         multiple_samples: whether several samples of a prompt may be asked for in one request.
         stream: whether to receive tokens as they are generated, which shows progress but costs more to receive.
         max_tokens_field: what the endpoint calls the token limit.
+        tools: whether the LLM can be given tools to call.
+        response_format: whether it can be held to JSON.
         omit: sampling settings that the endpoint refuses and that are not to be sent, by their names there.
     """
 
@@ -58,6 +60,8 @@ class Settings(EndpointSettings, LLMSettings):
     stream: bool = False
     max_tokens_field: MaxTokensField = "max_tokens"
     omit: tuple[str, ...] = ()
+    tools: bool = True
+    response_format: bool = True
 
     @model_validator(mode="after")
     def _extra_leaves_the_request_alone(self) -> Settings:
@@ -96,6 +100,7 @@ class OpenAILLM:
             context_length=settings.context_length,
             price_prompt=settings.price_prompt,
             price_completion=settings.price_completion,
+            features=tuple(name for name in ("tools", "response_format", "logprobs") if getattr(settings, name)),
         )
 
     def __repr__(self) -> str:

@@ -14,7 +14,8 @@
 With probability `skill` it gives the right answer, else a wrong one of the same kind; the last line of its response is
 "The answer is ...". Where the system message holds responses that state answers so, it is aggregating: it picks among
 the answers that it sees, the right one with probability `skill`. A question that `answers` does not have gets a made-up
-number that all simulated LLMs hold to be right.
+number that all simulated LLMs hold to be right. It calls a tool where it has to or where the user's turn names one, and
+writes JSON where that is wanted.
 
 The same seed, name, messages and sampling seed (or sample index) give the same response; faults strike anew on every
 attempt. At temperature 0 the sampling seed does not count.
@@ -42,9 +43,10 @@ from smcs.errors import (
     ServerError,
 )
 from smcs.llms._answer_key import AnswerKey, KnownAnswer, answers_of, read_answers, same_answer, stated_answers
+from smcs.llms._simulated_output import json_text, tool_call
 from smcs.llms._simulation import Written, count_prompt_tokens, seed_of, write
 from smcs.protocols import BuildContext, Progress
-from smcs.types import Completion, LLMInfo, Message, Request
+from smcs.types import Completion, LLMInfo, Message, Output, Request
 
 Rate: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
@@ -150,6 +152,7 @@ class SimulatedLLM:
             context_length=settings.context_length,
             price_prompt=settings.price_prompt or 0.0,
             price_completion=settings.price_completion or 0.0,
+            features=("tools", "response_format", *(("logprobs",) if settings.logprobs else ())),
         )
 
     @property
@@ -180,16 +183,10 @@ class SimulatedLLM:
         await self._generate(written, progress)
         if fault == "empty":
             return [Completion(self.settings.name, "", prompt_tokens=prompt_tokens)]
+        output = request.sampling.output
+        with_tokens = output is not None and output.top_logprobs is not None
         return [
-            Completion(
-                llm=self.settings.name,
-                text="".join(sample.answer),
-                reasoning="".join(sample.reasoning) or None,
-                finish_reason="length" if sample.cut else "stop",
-                token_logprobs=sample.logprobs,
-                prompt_tokens=0 if i else prompt_tokens,
-                completion_tokens=sample.tokens,
-            )
+            self._completion(sample, 0 if i else prompt_tokens, with_tokens=with_tokens)
             for i, sample in enumerate(written)
         ]
 
@@ -265,10 +262,26 @@ class SimulatedLLM:
             await asyncio.sleep(seconds / steps)
         progress.tokens(total)
 
+    def _completion(self, sample: Written, prompt_tokens: int, *, with_tokens: bool) -> Completion:
+        tokens = zip(sample.reasoning + sample.answer, sample.logprobs or (), strict=True) if with_tokens else None
+        finish_reason = "length" if sample.cut else "tool_calls" if sample.call else "stop"
+        return Completion(
+            llm=self.settings.name,
+            text="" if sample.call else "".join(sample.answer),
+            reasoning="".join(sample.reasoning) or None,
+            finish_reason=finish_reason,
+            token_logprobs=sample.logprobs,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=sample.tokens,
+            tokens=tuple({"token": t, "logprob": p, "top_logprobs": []} for t, p in tokens) if tokens else None,
+            tool_calls=(sample.call,) if sample.call else (),
+        )
+
     def _write(self, request: Request, seed: int) -> Written:
         rng = random.Random(seed)
         known = self._key.find(next((m.content for m in reversed(request.messages) if m.role == "user"), ""))
         answer = self._answer(known, request.messages, rng)
+        output = request.sampling.output or Output()
         return write(
             known.question,
             answer,
@@ -278,6 +291,8 @@ class SimulatedLLM:
             limit=request.sampling.max_tokens,
             logprobs=request.sampling.logprobs and self.settings.logprobs,
             rng=rng,
+            exactly=json_text(output.response_format, answer) if output.response_format else None,
+            call=tool_call(output, request.messages, answer, rng) if output.tools else None,
         )
 
     def _answer(self, known: KnownAnswer, messages: Sequence[Message], rng: random.Random) -> str:

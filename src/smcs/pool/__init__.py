@@ -2,7 +2,7 @@
 
 from smcs.pool.calling import PooledLLM
 from smcs.pool.check import LLMCheck
-from smcs.pool.outcomes import Result, failure_of
+from smcs.pool.outcomes import Result, failure_of, unsupported
 from smcs.pool.pool import Pool
 
-__all__ = ["LLMCheck", "Pool", "PooledLLM", "Result", "failure_of"]
+__all__ = ["LLMCheck", "Pool", "PooledLLM", "Result", "failure_of", "unsupported"]

@@ -12,7 +12,7 @@ from smcs.config import LLMSettings
 from smcs.errors import CallError, SmcsError, UsageError
 from smcs.pool.budget import Cost, most_tokens, price
 from smcs.pool.call import SEEDS, Call
-from smcs.pool.outcomes import Result, failure_of, logprobs_unavailable, priced
+from smcs.pool.outcomes import Result, failure_of, logprobs_unavailable, priced, unsupported
 from smcs.pool.places import Places
 from smcs.prompts import one_system_message
 from smcs.protocols import LLM, Progress
@@ -108,10 +108,11 @@ class PooledLLM:
     ) -> list[Result]:
         """Generate ``request.n`` samples.
 
-        The LLM's own sampling settings go over the request's, its own system prompt takes the place of the request's
-        last system message, and several of these are joined into one. A seed counts on with the sample index, so that
-        sample 3 of one request is sample 0 of a request that begins there. Where a prompt's length and `max_tokens`
-        together exceed the known context, `max_tokens` is cut to what is left.
+        The LLM's own sampling settings go over the request's, and what is wanted of the answer over both; its
+        own system prompt takes the place of the request's last system message, and several of these are joined into
+        one. A seed counts on with the sample index, so that sample 3 of one request is sample 0 of a request that
+        begins there. Where a prompt's length and `max_tokens` together exceed the known context, `max_tokens` is cut to
+        what is left.
 
         Args:
             request: what to ask.
@@ -127,6 +128,7 @@ class PooledLLM:
         """
         self._check_open()
         refused = await self._not_ready(progress)
+        refused = refused or unsupported(self._info, request.sampling.output)
         if refused is None and request.sampling.logprobs and self.llm.info.logprobs is False:
             refused = logprobs_unavailable(self._info)
         if refused is not None:
@@ -217,6 +219,8 @@ class PooledLLM:
         sampling = request.sampling
         if self._overrides_sampling:
             sampling = sampling.overridden_by(self._sampling)
+        if sampling.output is not None:
+            sampling = sampling.for_output()
         if sampling.seed is not None and request.sample_index:
             sampling = dataclasses.replace(sampling, seed=(sampling.seed + request.sample_index) % SEEDS)
         left = await self._tokens_left(messages, sampling.max_tokens)

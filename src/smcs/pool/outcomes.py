@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from smcs.config import LLMSettings
-from smcs.errors import CallError, LogprobsUnavailableError, MalformedResponseError, SmcsError
-from smcs.types import Completion, Failure, LLMInfo
+from smcs.errors import CallError, LogprobsUnavailableError, MalformedResponseError, SmcsError, UnsupportedError
+from smcs.types import Completion, Failure, LLMInfo, Output
 
 Result: TypeAlias = Completion | Failure
 
@@ -43,14 +43,24 @@ def rejection(completion: Completion, info: LLMInfo, *, logprobs: bool) -> Rejec
         info: of the LLM.
         logprobs: whether log-probabilities were asked for.
     """
-    if not completion.text.strip():
+    if not completion.text.strip() and not completion.tool_calls:
         if completion.finish_reason == "length":
             thinking = "in its reasoning " if completion.reasoning else ""
             message = f"{info.name} used up its token limit {thinking}before it began to answer; raise max_tokens"
             return Rejection(MalformedResponseError(message), again=False)
         return Rejection(MalformedResponseError(f"{info.name} generated nothing"), again=True)
-    if logprobs and completion.token_logprobs is None:
+    if logprobs and completion.token_logprobs is None and not completion.tool_calls:
         return Rejection(logprobs_unavailable(info), again=False)
+    return None
+
+
+def unsupported(info: LLMInfo, output: Output | None) -> UnsupportedError | None:
+    """The error of an LLM that cannot do what is wanted of the answer, or None where it can."""
+    for feature in output.features if output else ():
+        if feature not in info.features:
+            wanted = {"tools": "be given tools", "response_format": "be held to a response format"}
+            can = wanted.get(feature, "give the log-probabilities of its tokens")
+            return UnsupportedError(f"{info.name} ({info.model} on backend {info.backend!r}) cannot {can}", feature)
     return None
 
 
@@ -91,4 +101,6 @@ def finished(completion: Completion, info: LLMInfo, seconds: float, attempts: in
         cost_usd=cost,
         seconds=seconds,
         attempts=attempts,
+        tokens=completion.tokens,
+        tool_calls=completion.tool_calls,
     )

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
+from smcs.prompts._query import with_query
+from smcs.prompts._tools import in_words
 from smcs.types import Message, Question
+
+__all__ = [
+    "aggregation_messages",
+    "in_words",
+    "load",
+    "one_system_message",
+    "reference_messages",
+    "version",
+    "with_query",
+]
 
 
 @cache
@@ -47,6 +59,7 @@ def reference_messages(
         Message("system", instructions),
         *(m for m in history if m.role != "system"),
         Message("user", question.text),
+        *question.after,
     )
 
 
@@ -83,4 +96,5 @@ def aggregation_messages(
         Message("system", "\n\n".join(parts)),
         *(m for m in history if m.role != "system"),
         Message("user", question.text),
+        *question.after,
     )

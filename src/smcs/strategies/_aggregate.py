@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from smcs.config import SMCSSettings
 from smcs.errors import SmcsError
-from smcs.pool import PooledLLM
+from smcs.pool import Pool, PooledLLM, unsupported
 from smcs.pool.budget import most_tokens
 from smcs.prompts import aggregation_messages
 from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, Made, Reporter, call_seed, fits
@@ -17,6 +17,17 @@ from smcs.strategies._parts import Turn
 from smcs.types import Aggregation, Completion, Failure, Message, Sampling
 
 CUT_OFF = "\n[this response was cut off by the token limit]"
+
+
+def require_output(pool: Pool, aggregator: str, turn: Turn) -> None:
+    """Check that the aggregator can do what is wanted of the answer, before anything is paid for.
+
+    Raises:
+        UnsupportedError: it cannot.
+    """
+    refused = unsupported(pool[aggregator].info, turn.question.output)
+    if refused is not None:
+        raise refused
 
 
 class Aggregating:
@@ -101,7 +112,7 @@ class Aggregating:
         own = self._settings.aggregation_sampling.to_sampling()
         sampling = self._settings.sampling.to_sampling().overridden_by(own)
         seed = call_seed(self._turn.seed, "aggregation", *subset)
-        return replace(sampling, seed=seed, logprobs=self._logprobs)
+        return replace(sampling, seed=seed, logprobs=self._logprobs, output=self._turn.question.output)
 
     async def _prompt(
         self, aggregator: PooledLLM, present: Sequence[tuple[str, Completion]], sampling: Sampling

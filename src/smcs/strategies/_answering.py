@@ -10,7 +10,7 @@ from smcs.errors import NoAnswerError
 from smcs.strategies._calls import Calls
 from smcs.strategies._collect import Collected
 from smcs.strategies._retrieve import Retrieval
-from smcs.types import Aggregation, Answer, Reference, Scored, Trace
+from smcs.types import Aggregation, Answer, Completion, Reference, Scored, Trace
 
 
 @dataclass(slots=True)
@@ -58,15 +58,14 @@ class Story:
             seconds={**self.steps, "longest chain of calls": self.calls.longest_chain},
         )
 
-    def answer(self, text: str, trace: Trace) -> Answer:
-        """The answer."""
-        return Answer(text, self.seed, time.monotonic() - self.begin, self.calls.usage, trace)
+    def answer(self, trace: Trace, *choices: Completion) -> Answer:
+        """The answer: the first choice."""
+        return Answer(choices[0].text, self.seed, time.monotonic() - self.begin, self.calls.usage, trace, choices)
 
-    def of_reference(self, collected: Collected, chosen: int) -> Answer:
-        """One of the references is the answer."""
-        completion = collected.references[chosen].completion
-        assert completion is not None
-        return self.answer(completion.text, self.trace(collected.references))
+    def of_reference(self, collected: Collected, *ranked: int) -> Answer:
+        """A reference is the answer: the first of the ranked ones. Those that failed are left out."""
+        present = [collected.references[i].completion for i in ranked]
+        return self.answer(self.trace(collected.references), *(c for c in present if c is not None))
 
     def of_aggregation(self, references: Sequence[Reference], aggregations: Sequence[Aggregation]) -> Answer:
         """The last aggregation is the answer.
@@ -80,7 +79,7 @@ class Story:
             message = f"the aggregation failed: {last.failure.llm}: {last.failure.message}"
             raise NoAnswerError(message, self.trace(references, aggregations))
         self.calls.observe(Scored(tuple(aggregations), len(aggregations) - 1))
-        return self.answer(last.completion.text, self.trace(references, aggregations, len(aggregations) - 1))
+        return self.answer(self.trace(references, aggregations, len(aggregations) - 1), last.completion)
 
     def require(self, collected: Collected) -> None:
         """Check that some reference is there.

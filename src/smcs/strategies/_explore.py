@@ -46,10 +46,10 @@ async def explore(
         The references in the order of the plan, the aggregations in draw order, and notes on what differed from the
         plan. Failures are in their place, typed. A reference that no subset kept is not waited for.
     """
-    aggregating = Aggregating(calls, turn, settings, logprobs=settings.needs_logprobs)
+    aggregating, asked = Aggregating(calls, turn, settings, logprobs=settings.needs_logprobs), turn.for_references
     async with asyncio.TaskGroup() as group:
         references = {
-            name: group.create_task(reference(calls, turn, settings, name, (index,)), name=f"reference {name}")
+            name: group.create_task(reference(calls, asked, settings, name, (index,)), name=f"reference {name}")
             for index, name in enumerate(plan.referencers)
         }
         aggregations = [

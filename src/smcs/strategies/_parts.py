@@ -9,6 +9,7 @@ from smcs.bank import QuestionBank
 from smcs.bank.grading import Graders
 from smcs.config import SMCSSettings
 from smcs.pool import Pool
+from smcs.prompts import in_words
 from smcs.protocols import Embedder, Grader
 from smcs.types import Message, Question
 
@@ -39,3 +40,12 @@ class Turn:
     question: Question
     history: tuple[Message, ...]
     seed: int
+
+    @property
+    def for_references(self) -> Turn:
+        """What LLMs are asked whose responses will be aggregated: tools in words, nothing wanted of the form.
+
+        The settings that the asker wants of the answer are the aggregation's; so is the choice whether to call a tool.
+        """
+        question, history = in_words(self.question, self.history)
+        return Turn(question, history, self.seed)

@@ -71,7 +71,7 @@ class Retriever:
             CallError: the question could not be embedded.
         """
         bank = self.bank
-        embedding = (await self._embedder.embed([question.text], "query"))[0]
+        embedding = (await self._embedder.embed([question.query or question.text], "query"))[0]
         similarity = priors.cosine_similarity(bank.embeddings, embedding, normalised=True)
         support = priors.support_set(similarity, self._settings.n_base, self._settings.gamma)
         prior = priors.prior_scores(bank.capability, similarity, support, bank.observed)

@@ -75,9 +75,9 @@ class BestOfN:
         story.step("ask")
         story.require(collected)
         perplexity = np.array([_perplexity(r) for r in collected.references])
-        chosen = int(np.argmin(perplexity))
+        ranked = np.argsort(perplexity, kind="stable").tolist()
         story.notes.append("perplexities: " + ", ".join(f"{p:.3f}" for p in perplexity if np.isfinite(p)))
-        return story.of_reference(collected, chosen)
+        return story.of_reference(collected, *ranked)
 
 
 def _perplexity(reference: Reference) -> float:

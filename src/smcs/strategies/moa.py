@@ -16,7 +16,7 @@ from smcs.config import Settings as BaseSettings
 from smcs.errors import ConfigError
 from smcs.protocols import Observer
 from smcs.registry import did_you_mean
-from smcs.strategies._aggregate import Aggregating
+from smcs.strategies._aggregate import Aggregating, require_output
 from smcs.strategies._aggregator import choose_aggregator
 from smcs.strategies._answering import Story
 from smcs.strategies._calls import Calls
@@ -78,14 +78,15 @@ class MoA:
             NoAnswerError: every LLM of some layer failed, or the aggregation did.
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
+        require_output(calls.pool, self.aggregator, turn)
         story = Story(calls, seed, retrieval=self._overall, aggregator=self.aggregator)
         asks = [Ask(name, self._overall.by_name[name]) for name in self._llms]
         later = (self._layers - 1) * len(self._llms)
         announce(calls, asks, self.aggregator, (self._llms,) * (later + 1))
-        collected = await collect(calls, turn, self._parts.method, asks)
+        collected = await collect(calls, turn.for_references, self._parts.method, asks)
         story.step("layer 1")
         story.require(collected)
-        aggregating = Aggregating(calls, turn, self._parts.method, logprobs=False)
+        aggregating = Aggregating(calls, turn.for_references, self._parts.method, logprobs=False)
         present, ends, aggregations = collected.present, collected.ends, list[Aggregation]()
         for layer in range(2, self._layers + 1):
             done = await self._layer(aggregating, present, len(aggregations), ends)
@@ -93,9 +94,10 @@ class MoA:
             ends = max(end for _, end in done)
             present = _present(self._llms, [aggregation for aggregation, _ in done])
             story.step(f"layer {layer}")
-        last, _ = await aggregating.aggregate(self.aggregator, self._llms, present, (len(aggregations),), after=ends)
+        answering = Aggregating(calls, turn, self._parts.method, logprobs=False)
+        last, _ = await answering.aggregate(self.aggregator, self._llms, present, (len(aggregations),), after=ends)
         story.step("aggregate")
-        story.notes += aggregating.notes
+        story.notes += dict.fromkeys([*aggregating.notes, *answering.notes])
         return story.of_aggregation(collected.references, [*aggregations, *last])
 
     async def _layer(

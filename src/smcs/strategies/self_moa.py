@@ -9,7 +9,7 @@ from pydantic import Field
 
 from smcs.config import Settings as BaseSettings
 from smcs.protocols import Observer
-from smcs.strategies._aggregate import Aggregating
+from smcs.strategies._aggregate import Aggregating, require_output
 from smcs.strategies._aggregator import choose_aggregator
 from smcs.strategies._answering import Story
 from smcs.strategies._best import BestLLM
@@ -69,11 +69,12 @@ class SelfMoA:
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         llm, accuracy, where = self._best.on(question)
         aggregator = llm if self._settings.aggregated_by == "itself" else self._aggregator
+        require_output(calls.pool, aggregator, turn)
         story = Story(calls, seed, aggregator=aggregator)
         story.notes.append(f"{llm} answers {self._settings.n} times; its accuracy on {where} is {accuracy:.1%}")
         asks, subset = [Ask(llm, accuracy, self._settings.n)], (llm,) * self._settings.n
         announce(calls, asks, aggregator, (subset,))
-        collected = await collect(calls, turn, self._parts.method, asks)
+        collected = await collect(calls, turn.for_references, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
         aggregating = Aggregating(calls, turn, self._parts.method, logprobs=False)

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from smcs.config import Settings as BaseSettings
 from smcs.protocols import Observer
@@ -22,9 +25,11 @@ class Settings(BaseSettings):
 
     Attributes:
         llm: which LLM; by default the best over the whole bank.
+        n: how many responses it gives; the first is the answer, the others are `Answer.choices`.
     """
 
     llm: str | None = None
+    n: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 def create(parts: Parts, settings: Settings) -> Single:
@@ -33,15 +38,16 @@ def create(parts: Parts, settings: Settings) -> Single:
     Raises:
         ConfigError: the pool has no such LLM.
     """
-    return Single(parts, BestLLM(parts.pool, parts.bank, settings.llm).overall)
+    return Single(parts, BestLLM(parts.pool, parts.bank, settings.llm).overall, settings.n)
 
 
 class Single:
     """One response of one LLM (see `smcs.protocols.Strategy`)."""
 
-    def __init__(self, parts: Parts, llm: str) -> None:
+    def __init__(self, parts: Parts, llm: str, n: int = 1) -> None:
         self._parts = parts
         self._llm = llm
+        self._n = n
 
     async def answer(
         self,
@@ -58,9 +64,9 @@ class Single:
             NoAnswerError: the LLM failed.
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
-        story, asks = Story(calls, seed), [Ask(self._llm)]
+        story, asks = Story(calls, seed), [Ask(self._llm, samples=self._n)]
         announce(calls, asks)
         collected = await collect(calls, turn, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
-        return story.of_reference(collected, 0)
+        return story.of_reference(collected, *range(self._n))

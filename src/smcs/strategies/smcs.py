@@ -20,6 +20,7 @@ from smcs.core.prior import FloatArray
 from smcs.errors import CallError, ConfigError, NoAnswerError
 from smcs.pool import Pool
 from smcs.protocols import Embedder, Observer
+from smcs.strategies._aggregate import require_output
 from smcs.strategies._aggregator import check_aggregator, choose_aggregator
 from smcs.strategies._calls import Calls, call_seed
 from smcs.strategies._explore import Plan, explore
@@ -100,6 +101,7 @@ class SMCS:
         turn, calls = Turn(question, tuple(history), seed), Calls(self._pool, observe, limits)
         selected, notes = await self._select(retrieval, turn)
         plan = self._plan(retrieval, selected, seed)
+        require_output(self._pool, plan.aggregator, turn)
         observe(Planned(plan.referencers, plan.subsets, plan.aggregator))
         references, aggregations, more_notes = await explore(calls, plan, self._settings, turn)
         explored = time.monotonic()
@@ -128,9 +130,8 @@ class SMCS:
         )
         if best is None:
             raise NoAnswerError(_why_no_answer(trace), trace)
-        winner = scored[best].completion
-        assert winner is not None
-        return Answer(winner.text, seed, end - begin, calls.usage, trace)
+        choices = _ranked(scored, best)
+        return Answer(choices[0].text, seed, end - begin, calls.usage, trace, choices)
 
     async def _retrieve(self, question: Question) -> Retrieval:
         """Similar questions of the bank, and each LLM's prior by them [Equations 2-4]."""
@@ -145,7 +146,7 @@ class SMCS:
         if self._settings.prior == "random":
             rng = np.random.default_rng(call_seed(turn.seed, "referencers"))
             order = [self._pool.names[i] for i in rng.permutation(len(self._pool))]
-        chosen, notes = await available(self._pool, order, self._settings.k, turn, self._settings)
+        chosen, notes = await available(self._pool, order, self._settings.k, turn.for_references, self._settings)
         if len(chosen) < self._settings.k:
             notes.append(f"only {len(chosen)} of k = {self._settings.k} referencers are available")
         return sorted(chosen, key=ranking.index), notes
@@ -174,12 +175,16 @@ class SMCS:
         present = [i for i, a in enumerate(aggregations) if a.completion]
         if not present:
             return tuple(aggregations), None, []
-        texts = [a.completion.text for a in aggregations if a.completion]
+        texts = [a.completion.content for a in aggregations if a.completion]
         posterior, weight = self._settings.posterior, self._settings.ppl_weight
         perplexity = np.array([_perplexity(a.completion) for a in aggregations if a.completion])
         similarity, notes = np.full(len(texts), np.nan), list[str]()
+        if self._settings.needs_logprobs and np.isnan(perplexity).any():  # some backends give none with calls of tools
+            posterior, weight = "similarity", 0.0
+            notes.append("perplexity does not count: the aggregator gave no log-probabilities with its calls of tools")
         if posterior in {"both", "similarity"}:
-            similarity, notes = await self._similarity(texts)
+            similarity, more_notes = await self._similarity(texts)
+            notes += more_notes
         if posterior == "first":
             scores = -np.arange(len(texts), dtype=np.float64)
         elif posterior == "perplexity":
@@ -216,6 +221,12 @@ class SMCS:
         for item in support:
             weight[item.benchmark] = weight.get(item.benchmark, 0.0) + item.similarity
         return self._settings.aggregators.get(max(weight, key=weight.__getitem__), self.aggregator)
+
+
+def _ranked(scored: Sequence[Aggregation], best: int) -> tuple[Completion, ...]:
+    """The aggregations that came, the winner first and the others by their score."""
+    order = sorted(range(len(scored)), key=lambda i: (i != best, -(scored[i].score or 0.0), i))
+    return tuple(completion for i in order if (completion := scored[i].completion) is not None)
 
 
 def _perplexity(completion: Completion | None) -> float:

@@ -28,7 +28,7 @@ from smcs.config import Settings as BaseSettings
 from smcs.errors import ConfigError
 from smcs.protocols import Observer
 from smcs.registry import did_you_mean
-from smcs.strategies._aggregate import Aggregating
+from smcs.strategies._aggregate import Aggregating, require_output
 from smcs.strategies._aggregator import choose_aggregator
 from smcs.strategies._aggregator_trial import best_aggregator
 from smcs.strategies._answering import Story
@@ -113,6 +113,7 @@ class SymbolicMoE:
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         profile, aggregator, note = await self._prepare()
+        require_output(calls.pool, aggregator, turn)
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name, aggregator=aggregator, notes=[note])
         named = await name_skills(calls, self._annotator, question.text, self._parts.method, seed)
         skills = () if isinstance(named, Failure) else named
@@ -123,7 +124,7 @@ class SymbolicMoE:
         asks = self._recruit(chances, seed)
         subset = tuple(ask.llm for ask in asks for _ in range(ask.samples))
         announce(calls, asks, aggregator, (subset,))
-        collected = await collect(calls, turn, self._parts.method, asks, after=calls.longest_chain)
+        collected = await collect(calls, turn.for_references, self._parts.method, asks, after=calls.longest_chain)
         story.step("ask")
         story.require(collected)
         aggregating = Aggregating(calls, turn, self._parts.method, logprobs=False)

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
+from smcs.llms._chat import tool_call_body
 from smcs.llms._simulation import tokens_of
-from smcs.types import Completion, Message, Request, Sampling
+from smcs.types import Completion, Message, Output, Request, Sampling, ToolCall
 
 Body: TypeAlias = dict[str, Any]
 ReasoningIn: TypeAlias = Literal["reasoning", "reasoning_content", "think_tags", "closing_tag"]
@@ -26,7 +27,7 @@ def request_of(body: Body) -> Request:
     if not isinstance(messages, list) or not messages:
         raise ValueError("'messages' must be a list with at least one message")
     try:
-        turns = tuple(Message(m["role"], str(m["content"])) for m in messages)
+        turns = tuple(_turn(m) for m in messages)
     except (TypeError, KeyError):
         raise ValueError("a message needs 'role' and 'content'") from None
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
@@ -35,11 +36,29 @@ def request_of(body: Body) -> Request:
         max_tokens=limit if isinstance(limit, int) else None,
         seed=body.get("seed"),
         logprobs=bool(body.get("logprobs")),
+        output=_output_of(body),
     )
     n = body.get("n", 1)
     if not isinstance(n, int) or n < 1:
         raise ValueError("'n' must be a positive whole number")
     return Request(turns, sampling, n)
+
+
+def _turn(message: Body) -> Message:
+    calls = tuple(
+        ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+        for call in message.get("tool_calls") or ()
+    )
+    return Message(message["role"], str(message["content"]), calls, message.get("tool_call_id"))
+
+
+def _output_of(body: Body) -> Output | None:
+    output = Output(
+        tools=tuple(body.get("tools") or ()),
+        tool_choice=body.get("tool_choice"),
+        response_format=body.get("response_format"),
+    )
+    return output if output.features else None
 
 
 def body_of(model: str, completions: Sequence[Completion], reasoning_in: ReasoningIn, number: int) -> Body:
@@ -64,8 +83,11 @@ def _choice(index: int, completion: Completion, reasoning_in: ReasoningIn) -> Bo
         else:
             opening = "<think>\n" if reasoning_in == "think_tags" else ""
             message["content"] = f"{opening}{completion.reasoning}\n</think>\n\n{completion.text}"
+    if completion.tool_calls:
+        message["tool_calls"] = [tool_call_body(call) for call in completion.tool_calls]
+        message["content"] = None
     logprobs = None
-    if completion.token_logprobs is not None:
+    if completion.token_logprobs is not None and not completion.tool_calls:
         tokens = tokens_of(completion.reasoning or "") + tokens_of(completion.text)
         logprobs = {
             "content": [
@@ -98,6 +120,13 @@ def _deltas(choice: Body) -> Iterator[Body]:
             given, logprobs = logprobs[:1], logprobs[1:]
             with_it = {"logprobs": {"content": given}} if given else {}
             yield {"index": index, "delta": {field: token}, "finish_reason": None, **with_it}
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        function = call["function"]
+        half = len(function["arguments"]) // 2
+        first = {**call, "index": number, "function": {**function, "arguments": function["arguments"][:half]}}
+        second = {"index": number, "function": {"arguments": function["arguments"][half:]}}
+        for part in (first, second):
+            yield {"index": index, "delta": {"tool_calls": [part]}, "finish_reason": None}
     rest = {"logprobs": {"content": logprobs}} if logprobs else {}
     yield {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason"), **rest}
 
