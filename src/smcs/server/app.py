@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from smcs.server import health, seeing
 from smcs.server.house import House
 from smcs.server.openai import chat, errors, models
+from smcs.server.openai.documented import RESPONSES
 from smcs.server.page import routes as page
 from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
@@ -37,6 +38,7 @@ def create_app(house: House, settings: ServerSettings, traces: TraceStore | None
         lifespan=lifespan,
         docs_url=None,  # the interactive documentation loads scripts from elsewhere
         redoc_url=None,
+        responses=RESPONSES,
     )
     app.state.service = service
     errors.install(app)

@@ -119,6 +119,7 @@ class Service:
     Attributes:
         queue: how many are running and waiting.
         stopping: whether the server has been told to stop.
+        traces: the store of traces; None where none are kept.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Service:
         self.watchers = list(watchers)
         self.queue = Queue(settings.running, settings.waiting)
         self.stopping = False
+        self.traces: TraceStore | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
     async def answer(self, ask: Ask, observe: Observer = lambda _: None) -> Served:

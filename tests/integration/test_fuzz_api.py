@@ -1,0 +1,20 @@
+"""A short fuzz of the whole API against a real server: no 5xx, no hang, responses as documented.
+
+``python -m benchmarks.fuzz`` is the long one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.fuzz import fuzz
+from tests.serving import serving, simulated_bank
+
+
+def test_a_few_hundred_cases_find_nothing(tmp_path: Path) -> None:
+    simulated_bank(tmp_path)
+    with serving(tmp_path) as url:
+        report = fuzz(url.removesuffix("/v1"), examples=30)
+    assert report.findings == (), report.details
+    assert report.cases > 150
+    assert report.accepted > 5
