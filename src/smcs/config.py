@@ -58,6 +58,8 @@ class LLMSettings(Settings):
         timeout_s: most seconds for one attempt.
         max_retries: how often a call that failed for a passing reason is tried again.
         max_backoff_s: longest wait between two attempts; an endpoint that asks for more (``Retry-After``) is given up.
+        breaker_failures: calls in a row that fail for good before it is left alone for a while; 0 for never.
+        breaker_s: seconds for which it is left alone at first, before a small call tries it.
         system: system prompt for this LLM instead of the strategy's.
         include_reasoning: whether its reasoning block is part of its reference.
         sampling: overrides of the strategy's sampling settings.
@@ -72,6 +74,8 @@ class LLMSettings(Settings):
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
     max_retries: Annotated[int, Field(ge=0, le=20)] = 4
     max_backoff_s: Annotated[float, Field(gt=0)] = 60.0
+    breaker_failures: Annotated[int, Field(ge=0)] = 5
+    breaker_s: Annotated[float, Field(gt=0)] = 30.0
     system: str | None = None
     include_reasoning: bool = False
     sampling: SamplingSettings = SamplingSettings()
@@ -106,6 +110,12 @@ class SMCSSettings(Settings):
         ppl_score: ``linear`` is 1 - PPL, the paper's; ``inverse`` is 1 / PPL, bounded.
         aggregator: name of the aggregating LLM; by default the one with the best instruction following in the bank.
         aggregators: other aggregators by benchmark: used where most of the support set, by similarity, is of it.
+        adaptive: whether to leave out aggregations that are not needed, by the three settings below.
+        agreement: cosine from which on two aggregations count as saying the same.
+        tolerance: aggregation stops where one that says something else could have a better posterior score by this much
+            at most.
+        skip_agreeing: share of the references that have to state the same answer for aggregation to be skipped, where
+            answers can be extracted; 0 never skips it.
         reference_prompt: system prompt of the referencers instead of the package's.
         aggregator_prompt: instruction to the aggregator instead of the package's.
         sampling: sampling settings of references.
@@ -124,6 +134,10 @@ class SMCSSettings(Settings):
     ppl_score: Literal["linear", "inverse"] = "linear"
     aggregator: str | None = None
     aggregators: dict[str, str] = Field(default_factory=dict)
+    adaptive: bool = False
+    agreement: Annotated[float, Field(gt=0, le=1)] = 0.9
+    tolerance: Annotated[float, Field(ge=0)] = 0.05
+    skip_agreeing: Annotated[float, Field(ge=0, le=1)] = 1.0
     reference_prompt: str | None = None
     aggregator_prompt: str | None = None
     sampling: SamplingSettings = SamplingSettings()
@@ -133,6 +147,13 @@ class SMCSSettings(Settings):
     def needs_logprobs(self) -> bool:
         """Whether the aggregator has to give log-probabilities."""
         return self.posterior == "perplexity" or (self.posterior == "both" and self.ppl_weight != 0)
+
+    @field_validator("skip_agreeing")
+    @classmethod
+    def _most_agree(cls, share: float) -> float:
+        if 0 < share <= 0.5:
+            raise ValueError("it must be above 0.5, or 0 for never: several answers can have half of the references")
+        return share
 
     @model_validator(mode="after")
     def _some_reference_is_left(self) -> SMCSSettings:

@@ -24,7 +24,7 @@ from typing import Any, Self
 from smcs import config, registry
 from smcs.bank import QuestionBank, load_bank
 from smcs.config import EmbedderSettings, LLMSettings, PoolConfig, SMCSSettings
-from smcs.errors import ConfigError, QuestionError
+from smcs.errors import ConfigError, DeadlineError, QuestionError
 from smcs.pool import Pool
 from smcs.prompts import with_query
 from smcs.protocols import LLM, BuildContext, Embedder, Observer
@@ -33,6 +33,8 @@ from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
 from smcs.weights import cache_dir
 
 _VARIANTS_KEPT = 32
+_LATE_S = 0.4
+"""No answer is later than its deadline by more than this, whatever its strategy does."""
 
 
 def starter_pool() -> Path:
@@ -155,12 +157,21 @@ class System:
         Raises:
             QuestionError: the question is empty, or longer than every LLM's context.
             NoAnswerError: every reference or every aggregation failed; holds the trace.
+            DeadlineError: nothing was in when the time was over.
+            BudgetError: the limits leave no room for a call.
         """
         asked = question if isinstance(question, Question) else Question(question.strip(), system=system)
         if not asked.text.strip():
             raise QuestionError("the question is empty")
         asked = with_query(asked, history)
-        return await self._answering.answer(asked, seed=seed, history=history, observe=observe, limits=limits)
+        answering = self._answering.answer(asked, seed=seed, history=history, observe=observe, limits=limits)
+        if limits.seconds is None:
+            return await answering
+        try:
+            async with asyncio.timeout(limits.seconds + _LATE_S):  # a strategy keeps to it by itself, and has a trace
+                return await answering
+        except TimeoutError:
+            raise DeadlineError(f"no answer was there in {limits.seconds:g} s") from None
 
     def variant(self, strategy: StrategySpec | str | None = None, settings: Mapping[str, Any] | None = None) -> System:
         """A system with another strategy or other settings of the method, over the same pool, bank and embedder.

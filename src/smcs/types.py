@@ -240,7 +240,7 @@ class Failure:
     message: str
     attempts: int = 1
     seconds: float = 0.0
-    charged: bool = True
+    charged: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ def explain(answer: Answer) -> None:
         console.print(Text(title, style="bold"))
         console.print(table(trace))
     _texts(console, trace)
+    for cut in trace.cuts:
+        console.print(Text(f"Cut: {cut}"))
     for note in trace.notes:
         console.print(Text(f"Note: {note}"))
     console.print()

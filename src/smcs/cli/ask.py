@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Source of all randomness.")
 @click.option("--system", help="System prompt that goes with the question.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as k=2.")
+@click.option("--budget-calls", type=click.IntRange(min=1), help="Most requests to LLMs; the answer makes do.")
+@click.option("--budget-tokens", type=click.IntRange(min=1), help="Most tokens of all calls, prompts included.")
+@click.option("--budget-usd", type=click.FloatRange(min=0), help="Most US dollars of all calls.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Give the best answer that is there by then.")
 @click.option("--explain", is_flag=True, help="Show how the answer came about.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer with its trace as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show nothing while the pool works.")
@@ -35,6 +39,10 @@ def command(
     seed: int,
     system: str | None,
     overrides: tuple[str, ...],
+    budget_calls: int | None,
+    budget_tokens: int | None,
+    budget_usd: float | None,
+    deadline: float | None,
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -48,8 +56,9 @@ def command(
 
     from smcs.cli._settings import overridden
     from smcs.errors import NoAnswerError
-    from smcs.types import trace_to_dict
+    from smcs.types import Limits, trace_to_dict
 
+    limits = Limits(budget_calls, budget_tokens, budget_usd, deadline)
     text = _read(question)
     settings = overridden(overrides)
 
@@ -60,7 +69,7 @@ def command(
         with watching(quiet) as observe:
             opening = System.open(pool, bank, preset=preset, settings=settings, strategy=strategy, observe=observe)
             async with await opening as opened:
-                return await opened.ask(text, seed=seed, system=system, observe=observe)
+                return await opened.ask(text, seed=seed, system=system, observe=observe, limits=limits)
 
     try:
         answer = run_async(ask())
@@ -73,6 +82,9 @@ def command(
         click.echo(json.dumps(answer.to_dict(), indent=2, ensure_ascii=False))
         return
     click.echo(answer.text)
+    if not quiet and not explain:
+        for cut in answer.trace.cuts:
+            click.echo(f"smcs: cut: {cut}", err=True)
     if explain:
         from smcs.cli._explain import explain as show
 

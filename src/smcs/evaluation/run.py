@@ -25,7 +25,8 @@ Watcher: TypeAlias = Callable[[EvaluationProgress], None]
 """Told of the progress a few times a second, in the event loop."""
 _TICK_S = 0.2
 _MOST_IN_GRADING = 2000
-_NOT_BETTER_NEXT_TIME = frozenset({"context_length", "no_references", "cancelled"})
+_LEFT_OUT = frozenset({"cancelled", "not_needed"})
+_NOT_BETTER_NEXT_TIME = _LEFT_OUT | {"context_length", "no_references"}
 CHAIN = "longest chain of calls"
 
 
@@ -249,7 +250,7 @@ def _answered(key: AnswerKey, answer: Answer) -> StoredAnswer:
         text=answer.text,
         error=None,
         calls=answer.usage.calls,
-        failed_calls=sum(kind != "cancelled" for kind in kinds),
+        failed_calls=sum(kind not in _LEFT_OUT for kind in kinds),
         again=any(kind not in _NOT_BETTER_NEXT_TIME for kind in kinds),
         prompt_tokens=answer.usage.prompt_tokens,
         completion_tokens=answer.usage.completion_tokens,
@@ -266,7 +267,7 @@ def _failed(key: AnswerKey, error: str, trace: Trace | None) -> StoredAnswer:
         text=None,
         error=error,
         calls=0,
-        failed_calls=sum(kind != "cancelled" for kind in kinds),
+        failed_calls=sum(kind not in _LEFT_OUT for kind in kinds),
         again=True,
         prompt_tokens=0,
         completion_tokens=0,

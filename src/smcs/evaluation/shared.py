@@ -226,6 +226,11 @@ class SharedLLM(PooledLLM):
         self._gives_logprobs = True
         self._identity = llm_identity(self.info)
 
+    @property
+    def usable(self) -> bool:
+        """Always: an evaluation compares strategies as they are, and makes answers again that a failure spoiled."""
+        return True
+
     async def complete(
         self, request: Request, progress: Progress = _SILENT, *, keep_system: bool = False
     ) -> list[Result]:

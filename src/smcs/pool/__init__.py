@@ -2,7 +2,8 @@
 
 from smcs.pool.calling import PooledLLM
 from smcs.pool.check import LLMCheck
+from smcs.pool.health import Health
 from smcs.pool.outcomes import Result, failure_of, unsupported
 from smcs.pool.pool import Pool
 
-__all__ = ["LLMCheck", "Pool", "PooledLLM", "Result", "failure_of", "unsupported"]
+__all__ = ["Health", "LLMCheck", "Pool", "PooledLLM", "Result", "failure_of", "unsupported"]

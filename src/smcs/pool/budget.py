@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smcs.types import LLMInfo, Message
+from smcs.types import LLMInfo, Message, Output
 
 _TOKENS_AROUND_A_MESSAGE = 16
 
@@ -120,6 +121,15 @@ def price(info: LLMInfo, prompt_tokens: int, completion_tokens: int) -> float | 
     return (prompt_tokens * info.price_prompt + completion_tokens * info.price_completion) / 1e6
 
 
-def most_tokens(messages: Sequence[Message]) -> int:
-    """More tokens than these messages can make: no tokenizer makes more of a text than it has bytes."""
-    return sum(len(m.content.encode("utf-8", "replace")) + _TOKENS_AROUND_A_MESSAGE for m in messages)
+def most_tokens(messages: Sequence[Message], output: Output | None = None) -> int:
+    """More tokens than these messages can make: no tokenizer makes more of a text than it has bytes.
+
+    Args:
+        messages: calls of tools included.
+        output: what else the prompt holds: the tools that may be called, and the schema of the answer.
+    """
+    texts = [m.content for m in messages] + [str(call) + call.id for m in messages for call in m.tool_calls]
+    if output is not None:
+        also = [*output.tools, *([output.response_format] if output.response_format else [])]
+        texts += [json.dumps(part, default=str, ensure_ascii=False, indent=4) for part in also]
+    return sum(len(text.encode("utf-8", "replace")) + _TOKENS_AROUND_A_MESSAGE for text in texts)

@@ -12,6 +12,7 @@ from smcs.config import LLMSettings
 from smcs.errors import CallError, SmcsError, UsageError
 from smcs.pool.budget import Cost, most_tokens, price
 from smcs.pool.call import SEEDS, Call
+from smcs.pool.health import Breaker
 from smcs.pool.outcomes import Result, failure_of, logprobs_unavailable, priced, unsupported
 from smcs.pool.places import Places
 from smcs.prompts import one_system_message
@@ -23,6 +24,7 @@ from smcs.types import Completion, Failure, LLMInfo, Message, Request, Sampling
 _SILENT = Progress()
 _TOKENS_OF_A_TEMPLATE = 64
 """Some chat templates put in a system prompt of their own where there is none."""
+_TRIAL_S = 30.0
 _START_AGAIN_S = 30.0
 """A failed start is not tried again before this: each of ten thousand calls would wait for the same dead server."""
 
@@ -53,6 +55,8 @@ class PooledLLM:
         self._starting: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._start_failed: tuple[float, SmcsError] | None = None
         self._closed = False
+        self.breaker = Breaker(settings.breaker_failures, settings.breaker_s)
+        self._trying: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"PooledLLM({self.name!r})"
@@ -126,6 +130,16 @@ class PooledLLM:
         Raises:
             UsageError: the LLM's settings cannot be used. Calls that fail are values, not exceptions.
         """
+        results = await self._complete(request, progress, keep_system=keep_system)
+        done = [result.seconds for result in results if isinstance(result, Completion)]
+        if done:
+            self.breaker.answered(max(done))
+        else:
+            failure = next(result for result in results if isinstance(result, Failure))
+            self.breaker.failed(failure.kind, failure.message)
+        return results
+
+    async def _complete(self, request: Request, progress: Progress, *, keep_system: bool) -> list[Result]:
         self._check_open()
         refused = await self._not_ready(progress)
         refused = refused or unsupported(self._info, request.sampling.output)
@@ -147,6 +161,30 @@ class PooledLLM:
         self._learn_logprobs(request, results)
         return results
 
+    @property
+    def usable(self) -> bool:
+        """Whether a strategy that has the choice should ask it: not while it only fails (see `smcs.pool.health`).
+
+        Where it has been left alone for long enough, a small call is begun that tries it.
+        """
+        if self.breaker.is_due and not self._closed and (self._trying is None or self._trying.done()):
+            self._trying = asyncio.create_task(self._try())
+        return not self.breaker.is_open
+
+    async def _try(self) -> None:
+        """Find out whether it answers again."""
+        seconds = min(self.settings.timeout_s, _TRIAL_S)
+        request = Request((Message("user", "Reply with the one word: ready"),), Sampling(max_tokens=8))
+        try:
+            async with asyncio.timeout(seconds):  # waiting for a place included: others may be stuck in all of them
+                await self.once(request, timeout_s=seconds)
+        except TimeoutError:
+            self.breaker.tried(f"no answer to a small call within {seconds:g} s")
+        except SmcsError as error:
+            self.breaker.tried(str(error))
+        else:
+            self.breaker.tried(None)
+
     def worst(self, request: Request, *, keep_system: bool = False) -> Cost:
         """What one try of a request can cost at most; nothing is generated where `max_tokens` is not set.
 
@@ -160,9 +198,10 @@ class PooledLLM:
         messages = one_system_message(request.messages) if keep_system else self._with_own_system(request.messages)
         together = self._info.multiple_samples and not self._one_at_a_time
         requests = 1 if together else request.n
-        generated = (request.sampling.overridden_by(self._sampling).max_tokens or 0) * request.n
+        sampling = request.sampling.overridden_by(self._sampling).for_output()
+        generated = (sampling.max_tokens or 0) * request.n
         template = 0 if any(m.role == "system" for m in messages) else _TOKENS_OF_A_TEMPLATE
-        prompts = requests * (most_tokens(messages) + template)
+        prompts = requests * (most_tokens(messages, sampling.output) + template)
         return Cost(price(self._info, prompts, generated) or 0.0, prompts + generated, requests)
 
     async def once(self, request: Request, *, timeout_s: float) -> Sequence[Completion]:
@@ -178,6 +217,9 @@ class PooledLLM:
     async def aclose(self) -> None:
         """Free what it holds. Calls that are under way fail, and are not tried again."""
         self._closed = True
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.gather(self._trying, return_exceptions=True)
         await self.llm.aclose()
 
     def _call(self, settings: LLMSettings | None = None) -> Call:

@@ -12,6 +12,7 @@ from smcs.config import LLMSettings, PoolConfig
 from smcs.errors import ConfigError, UnknownNameError
 from smcs.pool.calling import PooledLLM
 from smcs.pool.check import LLMCheck, check_llm
+from smcs.pool.health import Health
 from smcs.protocols import LLM, BuildContext
 from smcs.registry import did_you_mean
 
@@ -53,6 +54,11 @@ class Pool:
     def names(self) -> list[str]:
         """Names of the LLMs, in order."""
         return list(self._llms)
+
+    @property
+    def health(self) -> dict[str, Health]:
+        """Which LLMs are well, and which are left alone because they only fail."""
+        return {name: llm.breaker.health for name, llm in self._llms.items()}
 
     def __getitem__(self, name: str) -> PooledLLM:
         """The LLM with this name.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from smcs.config import SMCSSettings
 from smcs.errors import SmcsError
 from smcs.pool import Pool, PooledLLM, unsupported
 from smcs.pool.budget import most_tokens
 from smcs.prompts import aggregation_messages
-from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, Made, Reporter, call_seed, fits
+from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, Made, Reporter, Stop, call_seed, fits
 from smcs.strategies._fit import fit_references
 from smcs.strategies._parts import Turn
 from smcs.types import Aggregation, Completion, Failure, Message, Sampling
@@ -28,6 +28,16 @@ def require_output(pool: Pool, aggregator: str, turn: Turn) -> None:
     refused = unsupported(pool[aggregator].info, turn.question.output)
     if refused is not None:
         raise refused
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How references are aggregated: see the arguments of `Aggregating.aggregate`."""
+
+    subset: tuple[str, ...]
+    first_sample: int
+    after: float
+    stop: Stop | None
 
 
 class Aggregating:
@@ -57,7 +67,9 @@ class Aggregating:
         present: Sequence[tuple[str, Completion]],
         indices: tuple[int, ...] = (0,),
         *,
+        first_sample: int = 0,
         after: float = 0.0,
+        stop: Stop | None = None,
     ) -> tuple[list[Aggregation], float]:
         """Aggregate some references, as often as there are indices.
 
@@ -66,7 +78,9 @@ class Aggregating:
             subset: names of those whose references it was to see.
             present: the references that are there, best prior first, with their LLMs' names.
             indices: positions among the aggregations of this answer.
+            first_sample: how often the same was aggregated before.
             after: when the references were there.
+            stop: ends the call before its time.
 
         Returns:
             The aggregations, or their failures, and when they were there.
@@ -74,7 +88,9 @@ class Aggregating:
         reporter = Reporter(self._calls.observe, "aggregation", indices, aggregator, time.monotonic())
         seen: tuple[str, ...] = ()
         if present:
-            seen, made = await self._ask(self._calls.pool[aggregator], subset, present, reporter, after)
+            seen, made = await self._ask(
+                self._calls.pool[aggregator], present, reporter, _How(subset, first_sample, after, stop)
+            )
         else:
             made = _failed(aggregator, "no_references", "every reference of this subset failed", indices, after)
         aggregations = [
@@ -85,28 +101,32 @@ class Aggregating:
                 failure=result if isinstance(result, Failure) else None,
                 sample_index=sample,
             )
-            for sample, result in enumerate(made.results)
+            for sample, result in enumerate(made.results, first_sample)
         ]
         return aggregations, made.ends
 
     async def _ask(
-        self,
-        aggregator: PooledLLM,
-        subset: tuple[str, ...],
-        present: Sequence[tuple[str, Completion]],
-        reporter: Reporter,
-        after: float,
+        self, aggregator: PooledLLM, present: Sequence[tuple[str, Completion]], reporter: Reporter, how: _How
     ) -> tuple[tuple[str, ...], Made]:
         """Ask the aggregator; whose references it saw, and a result for each of the reporter's indices."""
-        sampling = self._sampling(subset)
+        sampling = self._sampling(how.subset)
         try:
             seen, messages = await self._prompt(aggregator, present, sampling)
         except SmcsError as error:  # it could not be made ready to count its tokens
-            return (), _failed(aggregator.name, "not_ready", str(error), reporter.indices, after)
+            return (), _failed(aggregator.name, "not_ready", str(error), reporter.indices, how.after)
         if not seen:
             reason = f"the question leaves no room for a reference in {aggregator.name}'s context"
-            return (), _failed(aggregator.name, "context_length", reason, reporter.indices, after)
-        return seen, await self._calls.ask(aggregator.name, messages, sampling, reporter, keep_system=True, after=after)
+            return (), _failed(aggregator.name, "context_length", reason, reporter.indices, how.after)
+        return seen, await self._calls.ask(
+            aggregator.name,
+            messages,
+            sampling,
+            reporter,
+            sample_index=how.first_sample,
+            keep_system=True,
+            after=how.after,
+            stop=how.stop,
+        )
 
     def _sampling(self, subset: tuple[str, ...]) -> Sampling:
         own = self._settings.aggregation_sampling.to_sampling()

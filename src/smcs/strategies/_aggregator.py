@@ -16,7 +16,12 @@ INSTRUCTION_BENCHMARKS = ("ifeval", "instructions")
 
 
 def choose_aggregator(pool: Pool, bank: QuestionBank, settings: SMCSSettings, *, logprobs: bool) -> str:
-    """The aggregator that is named, else the LLM with the best instruction-following accuracy in the bank.
+    """The first of `rank_aggregators`."""
+    return rank_aggregators(pool, bank, settings, logprobs=logprobs)[0]
+
+
+def rank_aggregators(pool: Pool, bank: QuestionBank, settings: SMCSSettings, *, logprobs: bool) -> list[str]:
+    """The aggregator that is named, then LLMs by their instruction-following accuracy in the bank, best first.
 
     Args:
         bank: with the pool's LLMs as rows.
@@ -27,7 +32,6 @@ def choose_aggregator(pool: Pool, bank: QuestionBank, settings: SMCSSettings, *,
     """
     if settings.aggregator is not None:
         check_aggregator(pool, settings.aggregator, logprobs=logprobs)
-        return settings.aggregator
     usable = [i for i, llm in enumerate(pool) if not logprobs or llm.info.logprobs is not False]
     if not usable:
         check_aggregator(pool, pool.names[0], logprobs=logprobs)
@@ -35,7 +39,8 @@ def choose_aggregator(pool: Pool, bank: QuestionBank, settings: SMCSSettings, *,
     following = priors.whole_bank_accuracy(bank.capability[:, of_kind], bank.observed[:, of_kind])
     overall = priors.whole_bank_accuracy(bank.capability, bank.observed)
     rank = np.nan_to_num(np.stack([following, overall]), nan=-1.0)
-    return pool.names[max(usable, key=lambda i: (rank[0, i], rank[1, i], -i))]
+    ranked = [pool.names[i] for i in sorted(usable, key=lambda i: (-rank[0, i], -rank[1, i], i))]
+    return list(dict.fromkeys([settings.aggregator, *ranked] if settings.aggregator else ranked))
 
 
 def check_aggregator(pool: Pool, name: str, *, logprobs: bool) -> None:

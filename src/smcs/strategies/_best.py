@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from smcs.bank import QuestionBank
@@ -9,6 +11,7 @@ from smcs.core import prior as priors
 from smcs.errors import ConfigError
 from smcs.pool import Pool
 from smcs.registry import did_you_mean
+from smcs.strategies._calls import Calls
 from smcs.types import Question
 
 
@@ -38,22 +41,30 @@ class BestLLM:
         self._bank = bank.select(usable)
         self._overall = self._ranked(np.ones(len(self._bank), dtype=bool))
 
-    @property
-    def overall(self) -> str:
-        """The best over the whole bank."""
-        return self._named or self._overall[0][0]
-
-    def on(self, question: Question) -> tuple[str, float, str]:
+    def on(self, question: Question, calls: Calls) -> tuple[str, float, str]:
         """The LLM for a question, its accuracy, and on which part of the bank, in words.
 
+        The best of those that may be asked (see `Calls.why_not`), unless one is named.
         A benchmark that the bank does not have, such as that of a question asked live, counts as the whole bank.
         """
         of_benchmark = np.array([q.benchmark == question.benchmark for q in self._bank.questions], dtype=bool)
         known = of_benchmark.any() and bool(self._bank.observed[:, of_benchmark].any())
         where = question.benchmark if known else "the whole bank"
         ranked = self._ranked(of_benchmark) if known else self._overall
-        name = self._named or ranked[0][0]
+        name = self._named or self._first(ranked, calls)
         return name, dict(ranked)[name], where
+
+    def overall(self, calls: Calls) -> str:
+        """The same over the whole bank."""
+        return self._named or self._first(self._overall, calls)
+
+    @staticmethod
+    def _first(ranked: Sequence[tuple[str, float]], calls: Calls) -> str:
+        names = [name for name, _ in ranked]
+        name = next((name for name in names if not calls.why_not(name)), names[0])
+        if name != names[0]:
+            calls.ledger.cut(f"{name} in place of {names[0]}: {calls.why_not(names[0])}")
+        return name
 
     def _ranked(self, columns: priors.BoolArray) -> list[tuple[str, float]]:
         """LLMs with their accuracy on these questions, best first; ties by whole-bank accuracy, then pool order."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
-from smcs.errors import CallError, SmcsError
+from smcs.errors import CallError, DeadlineError, SmcsError
 from smcs.pool import Pool, PooledLLM
 from smcs.pool.budget import most_tokens
 from smcs.protocols import Observer, Progress
@@ -31,6 +31,7 @@ from smcs.types import (
 LEAST_ANSWER_TOKENS = 64
 """A prompt that leaves an LLM fewer tokens than this to answer in does not fit its context."""
 
+T = TypeVar("T")
 LEFT_OUT = frozenset({"cancelled", "not_needed", "deadline", "budget"})
 """Kinds of failures that are no failures of the LLM: the call was ended, or not made."""
 
@@ -61,13 +62,20 @@ class Reporter:
         for i in self.indices if index is None else (index,):
             self.observe(CallUpdate(self.stage, i, self.llm, state, tokens, seconds, message))
 
-    def progress(self, again: Callable[[CallError | None], bool]) -> Progress:
-        """What the pool is given to report to. Tokens of a request are shared out evenly among its samples."""
-        return Progress(
-            again=again,
-            loading=lambda loading: self.state("loading" if loading else "running"),
-            tokens=lambda tokens: self.state("running", tokens=tokens // len(self.indices)),
-        )
+    def progress(self, again: Callable[[CallError | None], bool], began: list[float]) -> Progress:
+        """What the pool is given to report to. Tokens of a request are shared out evenly among its samples.
+
+        Args:
+            again: whether the limits allow another request.
+            began: gets the time at which each try began, by the monotonic clock.
+        """
+
+        def tokens(count: int) -> None:
+            if not count:
+                began.append(time.monotonic())
+            self.state("running", tokens=count // len(self.indices))
+
+        return Progress(lambda loading: self.state("loading" if loading else "running"), tokens, again)
 
     def result(self, index: int, result: Completion | Failure) -> None:
         """Report how one sample ended."""
@@ -123,6 +131,36 @@ class Calls:
         self._requests = 0
         self._completions: list[Completion] = []
 
+    def why_not(self, name: str) -> str | None:
+        """Why an LLM is not to be asked where there is a choice: it only fails, or costs nobody knows what."""
+        llm = self.pool[name]
+        if self.ledger.unpriced(llm):
+            return f"{name} is left out: its price is not known, and dollars are limited"
+        if not llm.usable:
+            return f"{name} is left out: it only fails (the last: {llm.breaker.health.last_error})"
+        return None
+
+    def usable(self, names: Sequence[str]) -> list[str]:
+        """Those of some LLMs that may be asked, all where none may; what is left out is noted."""
+        why = {name: self.why_not(name) for name in names}
+        if all(why.values()):
+            return list(names)
+        for reason in why.values():
+            if reason:
+                self.ledger.cut(reason)
+        return [name for name in names if not why[name]]
+
+    async def in_time(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives, within the answer's time.
+
+        Raises:
+            DeadlineError: the time is over first.
+        """
+        result = await unless(coroutine, self.ledger.ends)
+        if result is None:
+            raise DeadlineError(f"the time of {self.ledger.limits.seconds:g} s was over before any LLM was asked")
+        return result
+
     async def ask(
         self,
         llm: str,
@@ -151,9 +189,11 @@ class Calls:
         report = reporter or Reporter(lambda _: None, "reference", tuple(range(n)), llm, begin)
         request = Request(tuple(messages), sampling, n=len(report.indices), sample_index=sample_index)
         event = stop.event if stop else None
+        began: list[float] = []
         report.state("waiting")
         try:
-            results = await unless(self._within_budget(asked, request, report, keep_system), self.ledger.ends, event)
+            making = self._within_budget(asked, request, report, began, keep_system=keep_system)
+            results = await unless(making, self.ledger.ends, event)
         except asyncio.CancelledError:
             report.state("cancelled")
             raise
@@ -161,6 +201,8 @@ class Calls:
             message = str(error)
             results = [Failure(llm, "not_ready", message, seconds=time.monotonic() - begin, charged=False)] * request.n
         if results is None:
+            if began:  # and does not only wait for a free place
+                asked.breaker.unanswered(time.monotonic() - began[0])
             results = [self._ended(llm, time.monotonic() - begin, stop)] * request.n
         for index, result in zip(report.indices, results, strict=True):
             report.result(index, result)
@@ -170,7 +212,7 @@ class Calls:
         return Made(results, ends)
 
     async def _within_budget(
-        self, asked: PooledLLM, request: Request, report: Reporter, keep_system: bool
+        self, asked: PooledLLM, request: Request, report: Reporter, began: list[float], *, keep_system: bool
     ) -> list[Completion | Failure]:
         """The samples that the limits allow, and a failure in the place of each other one."""
         request = self.ledger.bounded(asked, request)
@@ -180,7 +222,8 @@ class Calls:
             self._requests += 1 if asked.info.multiple_samples else part
             made = None
             try:
-                made = await asked.complete(entry.request, report.progress(entry.again), keep_system=keep_system)
+                progress = report.progress(entry.again, began)
+                made = await asked.complete(entry.request, progress, keep_system=keep_system)
                 results += made
             finally:
                 entry.close(made)

@@ -6,16 +6,19 @@ the same questions can share what was answered.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from smcs.config import SMCSSettings
 from smcs.prompts import reference_messages
-from smcs.strategies._calls import Calls, Made, Reporter, call_seed
+from smcs.strategies._calls import Calls, Made, Reporter, Stop, call_seed
 from smcs.strategies._parts import Turn
-from smcs.transport.tasks import all_of
 from smcs.types import Completion, Message, Planned, Reference, Sampling
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,12 @@ async def reference(
     *,
     logprobs: bool = False,
     after: float = 0.0,
+    stop: Stop | None = None,
 ) -> Made:
     """Ask one LLM for as many references as there are indices."""
     reporter = Reporter(calls.observe, "reference", indices, llm, time.monotonic())
     sampling = reference_sampling(turn, llm, settings, logprobs=logprobs)
-    return await calls.ask(llm, messages_to(turn, settings), sampling, reporter, after=after)
+    return await calls.ask(llm, messages_to(turn, settings), sampling, reporter, after=after, stop=stop)
 
 
 async def collect(
@@ -79,16 +83,30 @@ async def collect(
     *,
     logprobs: bool = False,
     after: float = 0.0,
+    part: float = 1.0,
 ) -> Collected:
-    """Ask all for their references at once. Failures are in their place, typed."""
+    """Ask all for their references at once. Failures are in their place, typed.
+
+    Args:
+        part: of the answer's time, if that is limited: when it is over, those that are in will do.
+    """
     first, places = 0, []
     for ask in asks:
         places.append(tuple(range(first, first + ask.samples)))
         first += ask.samples
-    made = await all_of(
-        reference(calls, turn, settings, ask.llm, indices, logprobs=logprobs, after=after)
-        for ask, indices in zip(asks, places, strict=True)
-    )
+    until = calls.ledger.part_of_time(part) if part < 1 else None
+    stop = Stop() if until is not None else None
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                reference(calls, turn, settings, ask.llm, indices, logprobs=logprobs, after=after, stop=stop)
+            )
+            for ask, indices in zip(asks, places, strict=True)
+        ]
+        hurry = group.create_task(hasten(tasks, until, stop, is_in)) if stop else None
+        made = [await task for task in tasks]
+        if hurry:
+            hurry.cancel()
     references = [
         Reference(ask.llm, ask.prior, completion=result)
         if isinstance(result, Completion)
@@ -97,6 +115,30 @@ async def collect(
         for result in one.results
     ]
     return Collected(tuple(references), max((one.ends for one in made), default=0.0))
+
+
+async def hasten(tasks: Sequence[asyncio.Task[T]], until: float | None, stop: Stop, is_in: Callable[[T], bool]) -> None:
+    """From some time on, wait for no more calls than are in; where none is, for the first one.
+
+    Args:
+        tasks: that make the calls.
+        until: the time, by the monotonic clock; None for never.
+        stop: of these tasks.
+        is_in: whether a task's result is something to go on with.
+    """
+    if until is None:
+        return
+    await asyncio.sleep(max(0.0, until - time.monotonic()))
+    pending = {task for task in tasks if not task.done()}
+    while pending and not any(task.done() and is_in(task.result()) for task in tasks):
+        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    if pending:
+        stop.now("deadline", "not in when its part of the time was over")
+
+
+def is_in(made: Made) -> bool:
+    """Whether a request gave something."""
+    return any(isinstance(result, Completion) for result in made.results)
 
 
 def announce(

@@ -1,19 +1,21 @@
 """References and aggregations, on the method's schedule.
 
 All references are asked for at once. The aggregation of a subset starts the moment its own references are in, so a
-straggler that a subset has dropped does not delay it. Equal subsets are one request with several samples.
+straggler that a subset has dropped does not delay it. Equal subsets are one request with several samples. With adaptive
+effort, aggregation waits until it is known whether it is needed, and then goes in waves.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smcs.config import SMCSSettings
+from smcs.strategies._adaptive import Adaptive
 from smcs.strategies._aggregate import Aggregating
-from smcs.strategies._calls import Calls, Made
-from smcs.strategies._collect import reference
+from smcs.strategies._calls import Calls, Made, Stop
+from smcs.strategies._collect import hasten, is_in, reference
 from smcs.strategies._parts import Turn
 from smcs.types import Aggregation, Completion, Failure, Reference
 
@@ -26,7 +28,7 @@ class Plan:
         referencers: names, best prior first.
         prior: their priors.
         distribution: what the kept references were drawn from [Equation 6].
-        subsets: the n subsets in draw order, each best prior first.
+        subsets: the n subsets in draw order, each best prior first; none where the best reference is the answer.
         aggregator: name.
     """
 
@@ -37,62 +39,127 @@ class Plan:
     aggregator: str
 
 
-async def explore(
-    calls: Calls, plan: Plan, settings: SMCSSettings, turn: Turn
-) -> tuple[tuple[Reference, ...], tuple[Aggregation, ...], list[str]]:
-    """Collect the references and aggregate each subset.
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """What came of a plan. Failures are in their place, typed.
 
-    Returns:
-        The references in the order of the plan, the aggregations in draw order, and notes on what differed from the
-        plan. Failures are in their place, typed. A reference that no subset kept is not waited for.
+    Attributes:
+        references: in the order of the plan.
+        aggregations: in draw order.
+        notes: what differed from the plan.
+        chosen: the reference that is the answer, where aggregation was not needed.
     """
-    aggregating, asked = Aggregating(calls, turn, settings, logprobs=settings.needs_logprobs), turn.for_references
+
+    references: tuple[Reference, ...]
+    aggregations: tuple[Aggregation, ...]
+    notes: list[str]
+    chosen: int | None = None
+
+
+async def explore(
+    calls: Calls, plan: Plan, settings: SMCSSettings, turn: Turn, adaptive: Adaptive | None = None
+) -> Explored:
+    """Collect the references and aggregate each subset. A reference that no subset kept is not waited for."""
+    exploring = _Exploring(calls, plan, settings, turn, adaptive)
     async with asyncio.TaskGroup() as group:
         references = {
-            name: group.create_task(reference(calls, asked, settings, name, (index,)), name=f"reference {name}")
+            name: group.create_task(exploring.reference(name, index), name=f"reference {name}")
             for index, name in enumerate(plan.referencers)
         }
-        aggregations = [
-            group.create_task(_aggregate(aggregating, plan, subset, references), name=f"aggregation {subset}")
-            for subset in dict.fromkeys(plan.subsets)
-        ]
-        done = [item for task in aggregations for item in await task]
-        for name, task in references.items():
-            if not task.done() and not any(name in subset for subset in plan.subsets):
-                task.cancel()
-    by_index = dict(done)
-    return (
+        half = calls.ledger.part_of_time(0.5) if plan.subsets else None
+        hurry = group.create_task(hasten(list(references.values()), half, exploring.stop, is_in))
+        chosen = await exploring.agreed(references)
+        made = [] if chosen is not None else await exploring.waves(group, references)
+        if not plan.subsets:
+            await asyncio.wait(references.values())
+        exploring.stop.now("cancelled", "no subset kept this reference, and it was not in when the aggregations were")
+        hurry.cancel()
+    return Explored(
         tuple(
             _outcome(name, prior, references[name]) for name, prior in zip(plan.referencers, plan.prior, strict=True)
         ),
-        tuple(by_index[i] for i in range(len(plan.subsets))),
-        aggregating.notes,
+        exploring.all_of_plan(made),
+        exploring.notes,
+        chosen,
     )
 
 
-async def _aggregate(
-    aggregating: Aggregating, plan: Plan, subset: tuple[str, ...], references: Mapping[str, asyncio.Task[Made]]
-) -> list[tuple[int, Aggregation]]:
-    """Aggregate one subset, as often as it was drawn, once its own references are in."""
-    indices = tuple(i for i, drawn in enumerate(plan.subsets) if drawn == subset)
-    await asyncio.wait([references[name] for name in subset])
-    made = {name: references[name].result() for name in subset}
-    present = [(name, one.results[0]) for name, one in made.items()]
-    aggregations, _ = await aggregating.aggregate(
-        plan.aggregator,
-        subset,
-        [(name, result) for name, result in present if isinstance(result, Completion)],
-        indices,
-        after=max(one.ends for one in made.values()),
-    )
-    return list(zip(indices, aggregations, strict=True))
+class _Exploring:
+    """The calls of one plan."""
+
+    def __init__(self, calls: Calls, plan: Plan, settings: SMCSSettings, turn: Turn, adaptive: Adaptive | None) -> None:
+        self._calls = calls
+        self._plan = plan
+        self._settings = settings
+        self._turn = turn
+        self._adaptive = adaptive
+        # Where nothing is aggregated, the reference is the answer, with all that is wanted of it.
+        self._asked = turn.for_references if plan.subsets else turn
+        self._aggregating = Aggregating(calls, turn, settings, logprobs=settings.needs_logprobs)
+        self.notes = self._aggregating.notes
+        self.stop = Stop()
+
+    async def reference(self, name: str, index: int) -> Made:
+        return await reference(self._calls, self._asked, self._settings, name, (index,), stop=self.stop)
+
+    async def agreed(self, references: Mapping[str, asyncio.Task[Made]]) -> int | None:
+        """Which reference is the answer without aggregation, because they agree; None where they do not."""
+        if self._adaptive is None or not self._plan.subsets:
+            return None
+        chosen = await self._adaptive.agreed(list(references.values()))
+        if chosen is not None:
+            self.stop.now("not_needed", "the references that were in agreed")
+        return chosen
+
+    async def waves(
+        self, group: asyncio.TaskGroup, references: Mapping[str, asyncio.Task[Made]]
+    ) -> list[tuple[int, Aggregation]]:
+        """Aggregations with their places in draw order: all at once, or as many as turn out to be needed."""
+        total = len(self._plan.subsets)
+        made: list[tuple[int, Aggregation]] = []
+        begin = 0
+        for end in self._adaptive.waves(total) if self._adaptive else [total]:
+            subsets = dict.fromkeys(self._plan.subsets[begin:end])
+            tasks = [group.create_task(self._aggregate(s, begin, end, references)) for s in subsets]
+            made += [item for task in tasks for item in await task]
+            begin = end
+            if end < total and self._adaptive:
+                in_order = [aggregation for _, aggregation in sorted(made, key=lambda item: item[0])]
+                if await self._adaptive.settled(in_order, total):
+                    break
+        return made
+
+    async def _aggregate(
+        self, subset: tuple[str, ...], begin: int, end: int, references: Mapping[str, asyncio.Task[Made]]
+    ) -> list[tuple[int, Aggregation]]:
+        """Aggregate one subset, as often as it was drawn for this wave, once its own references are in."""
+        drawn = [i for i, other in enumerate(self._plan.subsets[:end]) if other == subset]
+        indices = tuple(i for i in drawn if i >= begin)
+        await asyncio.wait([references[name] for name in subset])
+        made = {name: references[name].result() for name in subset}
+        present = [(name, one.results[0]) for name, one in made.items()]
+        aggregations, _ = await self._aggregating.aggregate(
+            self._plan.aggregator,
+            subset,
+            [(name, result) for name, result in present if isinstance(result, Completion)],
+            indices,
+            first_sample=len(drawn) - len(indices),
+            after=max(one.ends for one in made.values()),
+        )
+        return list(zip(indices, aggregations, strict=True))
+
+    def all_of_plan(self, made: Sequence[tuple[int, Aggregation]]) -> tuple[Aggregation, ...]:
+        """Each aggregation of the plan, with those that were not needed as such."""
+        by_index = dict(made)
+        reason = "the answer was settled without it"
+        missing = Failure(self._plan.aggregator, "not_needed", reason, attempts=0, charged=False)
+        return tuple(
+            by_index.get(i, Aggregation(subset, failure=missing)) for i, subset in enumerate(self._plan.subsets)
+        )
 
 
 def _outcome(name: str, prior: float, task: asyncio.Task[Made]) -> Reference:
     """A referencer's part in the trace."""
-    if task.cancelled():
-        reason = "no subset kept this reference, and it was not in when the aggregations were"
-        return Reference(name, prior, failure=Failure(name, "cancelled", reason))
     (result,) = task.result().results
     if isinstance(result, Failure):
         return Reference(name, prior, failure=result)

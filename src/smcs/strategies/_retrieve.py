@@ -13,7 +13,7 @@ from smcs.core import prior as priors
 from smcs.errors import QuestionError
 from smcs.pool import Pool
 from smcs.protocols import Embedder
-from smcs.strategies._calls import LEAST_ANSWER_TOKENS, fits, prompt_tokens
+from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, fits, prompt_tokens
 from smcs.strategies._collect import messages_to
 from smcs.strategies._parts import Parts, Turn
 from smcs.types import Question, SupportItem
@@ -107,20 +107,28 @@ class Retriever:
 
 
 async def available(
-    pool: Pool, ranking: Sequence[str], k: int, turn: Turn, settings: SMCSSettings
+    calls: Calls, ranking: Sequence[str], k: int, turn: Turn, settings: SMCSSettings
 ) -> tuple[list[str], list[str]]:
     """The first k LLMs of a ranking whose context holds the question, and notes on those passed over.
+
+    LLMs that are not to be asked (see `Calls.why_not`) are passed over, too, as a cut, unless that leaves none.
 
     Raises:
         QuestionError: it fits none.
     """
     selected: list[str] = []
     notes: list[str] = []
+    cuts: list[str] = []
     longest, tokens = 0, None
+    every = all(calls.why_not(name) for name in ranking)
     for name in ranking:
         if len(selected) == k:
             break
-        llm = pool[name]
+        llm = calls.pool[name]
+        why = None if every else calls.why_not(name)
+        if why:
+            cuts.append(why)
+            continue
         tokens = await prompt_tokens(llm, messages_to(turn, settings))
         if fits(llm, tokens):
             selected.append(name)
@@ -130,6 +138,8 @@ async def available(
                 f"{llm.name} is passed over: the question takes {tokens} of its "
                 f"{llm.info.context_length} tokens of context"
             )
+    for cut in cuts:
+        calls.ledger.cut(cut)
     if not selected:
         raise QuestionError(
             f"the question is too long for every LLM of the pool: about {tokens} tokens, where the longest "

@@ -67,7 +67,7 @@ class BestOfN:
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
-        llm, accuracy, where = self._best.on(question)
+        llm, accuracy, where = self._best.on(question, calls)
         story.notes.append(f"{llm} answers {self._n} times; its accuracy on {where} is {accuracy:.1%}")
         asks = [Ask(llm, accuracy, self._n)]
         announce(calls, asks)
@@ -77,7 +77,7 @@ class BestOfN:
         perplexity = np.array([_perplexity(r) for r in collected.references])
         ranked = np.argsort(perplexity, kind="stable").tolist()
         story.notes.append("perplexities: " + ", ".join(f"{p:.3f}" for p in perplexity if np.isfinite(p)))
-        return story.of_reference(collected, *ranked)
+        return story.of_reference(collected.references, *ranked)
 
 
 def _perplexity(reference: Reference) -> float:

@@ -53,10 +53,11 @@ class Majority:
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
         story.retrieval = overall = self._retriever.overall()
-        asks = [Ask(name, overall.by_name[name]) for name in self._retriever.ranking(overall.prior)]
+        names = calls.usable(self._retriever.ranking(overall.prior))
+        asks = [Ask(name, overall.by_name[name]) for name in names]
         announce(calls, asks)
         collected = await collect(calls, turn, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
         chosen = await chosen_by_vote(story, self._parts, question, collected, [1.0] * len(asks))
-        return story.of_reference(collected, chosen)
+        return story.of_reference(collected.references, chosen)

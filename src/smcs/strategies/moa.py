@@ -7,23 +7,26 @@ and one aggregation, as in the comparison of the SMCS paper; the published syste
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
 from smcs.config import Settings as BaseSettings
 from smcs.errors import ConfigError
+from smcs.pool.budget import NOTHING, Cost
 from smcs.protocols import Observer
 from smcs.registry import did_you_mean
+from smcs.strategies._afford import Effort, Worst, lesser, within_limits
 from smcs.strategies._aggregate import Aggregating, require_output
 from smcs.strategies._aggregator import choose_aggregator
 from smcs.strategies._answering import Story
-from smcs.strategies._calls import Calls
-from smcs.strategies._collect import Ask, announce, collect
+from smcs.strategies._calls import Calls, Stop
+from smcs.strategies._collect import Ask, announce, collect, hasten
 from smcs.strategies._parts import Parts, Turn
 from smcs.strategies._retrieve import Retriever
-from smcs.transport.tasks import all_of
 from smcs.types import NO_LIMITS, Aggregation, Answer, Completion, Limits, Message, Question
 
 
@@ -80,37 +83,76 @@ class MoA:
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         require_output(calls.pool, self.aggregator, turn)
         story = Story(calls, seed, retrieval=self._overall, aggregator=self.aggregator)
-        asks = [Ask(name, self._overall.by_name[name]) for name in self._llms]
-        later = (self._layers - 1) * len(self._llms)
-        announce(calls, asks, self.aggregator, (self._llms,) * (later + 1))
-        collected = await collect(calls, turn.for_references, self._parts.method, asks)
+        story.substitutes = not (question.output and question.output.features)
+        asks, aggregates = self._affordable(calls, turn)
+        llms = tuple(ask.llm for ask in asks)
+        later = (self._layers - 1) * len(llms)
+        announce(calls, asks, self.aggregator, (llms,) * (later + 1) if aggregates else ())
+        part = 1 / (self._layers + 1) if aggregates else 1.0
+        collected = await collect(
+            calls, turn.for_references if aggregates else turn, self._parts.method, asks, part=part
+        )
         story.step("layer 1")
         story.require(collected)
+        if not aggregates:
+            return story.without_aggregation(collected.references, ())
         aggregating = Aggregating(calls, turn.for_references, self._parts.method, logprobs=False)
-        present, ends, aggregations = collected.present, collected.ends, list[Aggregation]()
-        for layer in range(2, self._layers + 1):
-            done = await self._layer(aggregating, present, len(aggregations), ends)
-            aggregations += [aggregation for aggregation, _ in done]
-            ends = max(end for _, end in done)
-            present = _present(self._llms, [aggregation for aggregation, _ in done])
-            story.step(f"layer {layer}")
+        layer, aggregations = _Layer(collected.present, collected.ends), list[Aggregation]()
+        for number in range(2, self._layers + 1):
+            until = calls.ledger.part_of_time(number * part)
+            made = await self._layer(aggregating, llms, layer, len(aggregations), until)
+            aggregations += made.made
+            if made.present or not calls.ledger.limited:
+                layer = made
+            story.step(f"layer {number}")
         answering = Aggregating(calls, turn, self._parts.method, logprobs=False)
-        last, _ = await answering.aggregate(self.aggregator, self._llms, present, (len(aggregations),), after=ends)
+        index = len(aggregations)
+        last, _ = await answering.aggregate(self.aggregator, llms, layer.present, (index,), after=layer.ends)
         story.step("aggregate")
         story.notes += dict.fromkeys([*aggregating.notes, *answering.notes])
         return story.of_aggregation(collected.references, [*aggregations, *last])
 
+    def _affordable(self, calls: Calls, turn: Turn) -> tuple[list[Ask], bool]:
+        """The LLMs that the limits leave room for, and whether they leave any for aggregation."""
+        worst = Worst(calls, turn, self._parts.method)
+
+        def aggregations(_: Effort, some: Sequence[Ask]) -> Cost:
+            names = [ask.llm for ask in some]
+            layer = sum((worst.aggregation(name, names) for name in names), NOTHING)
+            return layer.times(self._layers - 1) + worst.aggregation(self.aggregator, names)
+
+        asks = [Ask(name, self._overall.by_name[name]) for name in calls.usable(self._llms)]
+        return within_limits(worst, asks, lesser(len(asks), 1), aggregations)
+
     async def _layer(
-        self, aggregating: Aggregating, present: Sequence[tuple[str, Completion]], first: int, after: float
-    ) -> list[tuple[Aggregation, float]]:
-        """Every LLM aggregates what the layer before wrote, all at once."""
+        self, aggregating: Aggregating, llms: Sequence[str], before: _Layer, first: int, until: float | None
+    ) -> _Layer:
+        """Every LLM aggregates what the layer before wrote, all at once.
 
-        async def one(position: int, name: str) -> tuple[Aggregation, float]:
-            (done,), ends = await aggregating.aggregate(name, self._llms, present, (first + position,), after=after)
-            return done, ends
+        Args:
+            first: index of the layer's first aggregation.
+            until: when those that are in will do, by the monotonic clock.
+        """
+        stop = Stop()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    aggregating.aggregate(name, tuple(llms), before.present, (i,), after=before.ends, stop=stop)
+                )
+                for i, name in enumerate(llms, first)
+            ]
+            hurry = group.create_task(hasten(tasks, until, stop, lambda done: bool(done[0][0].completion)))
+            done = [await task for task in tasks]
+            hurry.cancel()
+        made = [aggregation for (aggregation,), _ in done]
+        present = [(name, a.completion) for name, a in zip(llms, made, strict=True) if a.completion]
+        return _Layer(present, max(ends for _, ends in done), made)
 
-        return await all_of(one(position, name) for position, name in enumerate(self._llms))
 
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What a layer wrote, when it was there, and its aggregations, none of which the first one has."""
 
-def _present(names: Sequence[str], aggregations: Sequence[Aggregation]) -> list[tuple[str, Completion]]:
-    return [(name, a.completion) for name, a in zip(names, aggregations, strict=True) if a.completion]
+    present: list[tuple[str, Completion]]
+    ends: float
+    made: list[Aggregation] = field(default_factory=list)

@@ -48,15 +48,15 @@ class RetrievalTop1:
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name)
-        story.retrieval = retrieval = await self._retriever.retrieve(question)
+        story.retrieval = retrieval = await calls.in_time(self._retriever.retrieve(question))
         story.step("retrieve")
         observe(Retrieved(retrieval.support, retrieval.by_name, story.steps["retrieve"]))
         ranking = self._retriever.ranking(retrieval.prior)
-        (llm, *_), notes = await available(self._parts.pool, ranking, 1, turn, self._parts.method)
+        (llm, *_), notes = await calls.in_time(available(calls, ranking, 1, turn, self._parts.method))
         story.notes += notes
         asks = [Ask(llm, retrieval.by_name[llm])]
         announce(calls, asks)
         collected = await collect(calls, turn, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
-        return story.of_reference(collected, 0)
+        return story.of_reference(collected.references, 0)

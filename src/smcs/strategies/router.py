@@ -46,11 +46,11 @@ class Router:
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
-        llm, accuracy, where = self._best.on(question)
+        llm, accuracy, where = self._best.on(question, calls)
         story.notes.append(f"{llm} is the best on {where} ({accuracy:.1%})")
         asks = [Ask(llm, accuracy)]
         announce(calls, asks)
         collected = await collect(calls, turn, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
-        return story.of_reference(collected, 0)
+        return story.of_reference(collected.references, 0)

@@ -70,7 +70,7 @@ class SelfConsistency:
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed)
-        llm, accuracy, where = self._best.on(question)
+        llm, accuracy, where = self._best.on(question, calls)
         story.notes.append(f"{llm} answers {self._settings.n} times; its accuracy on {where} is {accuracy:.1%}")
         asks = [Ask(llm, accuracy, self._settings.n)]
         announce(calls, asks)
@@ -79,7 +79,7 @@ class SelfConsistency:
         story.require(collected)
         chosen = await self._choose(story, turn, collected, llm)
         story.step("choose")
-        return story.of_reference(collected, chosen)
+        return story.of_reference(collected.references, chosen)
 
     async def _choose(self, story: Story, turn: Turn, collected: Collected, llm: str) -> int:
         places = [i for i, r in enumerate(collected.references) if r.completion]

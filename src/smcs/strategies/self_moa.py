@@ -9,6 +9,7 @@ from pydantic import Field
 
 from smcs.config import Settings as BaseSettings
 from smcs.protocols import Observer
+from smcs.strategies._afford import Worst, lesser, within_limits
 from smcs.strategies._aggregate import Aggregating, require_output
 from smcs.strategies._aggregator import choose_aggregator
 from smcs.strategies._answering import Story
@@ -67,18 +68,33 @@ class SelfMoA:
             NoAnswerError: every call failed, or the aggregation did.
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
-        llm, accuracy, where = self._best.on(question)
+        llm, accuracy, where = self._best.on(question, calls)
         aggregator = llm if self._settings.aggregated_by == "itself" else self._aggregator
         require_output(calls.pool, aggregator, turn)
         story = Story(calls, seed, aggregator=aggregator)
         story.notes.append(f"{llm} answers {self._settings.n} times; its accuracy on {where} is {accuracy:.1%}")
-        asks, subset = [Ask(llm, accuracy, self._settings.n)], (llm,) * self._settings.n
-        announce(calls, asks, aggregator, (subset,))
-        collected = await collect(calls, turn.for_references, self._parts.method, asks)
+        story.substitutes = not (question.output and question.output.features)
+        asks, aggregates = self._affordable(Worst(calls, turn, self._parts.method), llm, accuracy, aggregator)
+        subset = tuple(ask.llm for ask in asks for _ in range(ask.samples))
+        announce(calls, asks, aggregator, (subset,) if aggregates else ())
+        asked, part = (turn.for_references, 0.5) if aggregates else (turn, 1.0)
+        collected = await collect(calls, asked, self._parts.method, asks, part=part)
         story.step("ask")
         story.require(collected)
+        if not aggregates:
+            return story.without_aggregation(collected.references, ())
         aggregating = Aggregating(calls, turn, self._parts.method, logprobs=False)
         done, _ = await aggregating.aggregate(aggregator, subset, collected.present, after=collected.ends)
         story.step("aggregate")
         story.notes += aggregating.notes
         return story.of_aggregation(collected.references, done)
+
+    def _affordable(self, worst: Worst, llm: str, accuracy: float, aggregator: str) -> tuple[list[Ask], bool]:
+        """The responses that the limits leave room for, and whether they leave any for the aggregation."""
+        n = self._settings.n
+        return within_limits(
+            worst,
+            [Ask(llm, accuracy, n)],
+            lesser(n, 1),
+            lambda effort, _: worst.aggregation(aggregator, [llm] * effort.referencers),
+        )

@@ -38,15 +38,15 @@ def create(parts: Parts, settings: Settings) -> Single:
     Raises:
         ConfigError: the pool has no such LLM.
     """
-    return Single(parts, BestLLM(parts.pool, parts.bank, settings.llm).overall, settings.n)
+    return Single(parts, BestLLM(parts.pool, parts.bank, settings.llm), settings.n)
 
 
 class Single:
     """One response of one LLM (see `smcs.protocols.Strategy`)."""
 
-    def __init__(self, parts: Parts, llm: str, n: int = 1) -> None:
+    def __init__(self, parts: Parts, best: BestLLM, n: int = 1) -> None:
         self._parts = parts
-        self._llm = llm
+        self._best = best
         self._n = n
 
     async def answer(
@@ -64,9 +64,9 @@ class Single:
             NoAnswerError: the LLM failed.
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
-        story, asks = Story(calls, seed), [Ask(self._llm, samples=self._n)]
+        story, asks = Story(calls, seed), [Ask(self._best.overall(calls), samples=self._n)]
         announce(calls, asks)
         collected = await collect(calls, turn, self._parts.method, asks)
         story.step("ask")
         story.require(collected)
-        return story.of_reference(collected, *range(self._n))
+        return story.of_reference(collected.references, *range(self._n))

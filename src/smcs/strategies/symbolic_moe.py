@@ -26,8 +26,10 @@ from pydantic import Field
 
 from smcs.config import Settings as BaseSettings
 from smcs.errors import ConfigError
+from smcs.pool.budget import Cost
 from smcs.protocols import Observer
 from smcs.registry import did_you_mean
+from smcs.strategies._afford import Effort, Worst, lesser, within_limits
 from smcs.strategies._aggregate import Aggregating, require_output
 from smcs.strategies._aggregator import choose_aggregator
 from smcs.strategies._aggregator_trial import best_aggregator
@@ -112,21 +114,31 @@ class SymbolicMoE:
             CallError: skills could not be embedded.
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
-        profile, aggregator, note = await self._prepare()
+        profile, aggregator, note = await calls.in_time(self._prepare())
         require_output(calls.pool, aggregator, turn)
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name, aggregator=aggregator, notes=[note])
+        story.substitutes = not (question.output and question.output.features)
         named = await name_skills(calls, self._annotator, question.text, self._parts.method, seed)
         skills = () if isinstance(named, Failure) else named
         columns = await matched(profile, skills, self._parts.embedder)
         story.step("skills")
         chances = self._chances(profile, columns)
         story.notes.append(_skills_note(skills, [profile.skills[i] for i in columns]))
-        asks = self._recruit(chances, seed)
+        asks = self._recruit(chances, seed, calls)
+        worst = Worst(calls, turn, self._parts.method)
+
+        def aggregation(_: Effort, some: Sequence[Ask]) -> Cost:
+            return worst.aggregation(aggregator, [ask.llm for ask in some for _ in range(ask.samples)])
+
+        asks, aggregates = within_limits(worst, asks, lesser(sum(ask.samples for ask in asks), 1), aggregation)
         subset = tuple(ask.llm for ask in asks for _ in range(ask.samples))
-        announce(calls, asks, aggregator, (subset,))
-        collected = await collect(calls, turn.for_references, self._parts.method, asks, after=calls.longest_chain)
+        announce(calls, asks, aggregator, (subset,) if aggregates else ())
+        asked, part = (turn.for_references, 0.5) if aggregates else (turn, 1.0)
+        collected = await collect(calls, asked, self._parts.method, asks, after=calls.longest_chain, part=part)
         story.step("ask")
         story.require(collected)
+        if not aggregates:
+            return story.without_aggregation(collected.references, ())
         aggregating = Aggregating(calls, turn, self._parts.method, logprobs=False)
         done, _ = await aggregating.aggregate(aggregator, subset, collected.present, after=collected.ends)
         story.step("aggregate")
@@ -144,8 +156,11 @@ class SymbolicMoE:
         weights = np.exp((scaled - scaled.max(initial=0.0)) / self._settings.temperature)
         return np.asarray(weights / weights.sum())
 
-    def _recruit(self, chances: NDArray[np.float64], seed: int) -> list[Ask]:
-        """Draw LLMs; those drawn come in descending chance."""
+    def _recruit(self, chances: NDArray[np.float64], seed: int, calls: Calls) -> list[Ask]:
+        """Draw LLMs among those that may be asked; those drawn come in descending chance."""
+        usable = set(calls.usable(self._bank.llms))
+        chances = np.where([name in usable for name in self._bank.llms], chances, 0.0)
+        chances /= chances.sum()
         rng = np.random.default_rng(call_seed(seed, "recruits"))
         drawn = rng.choice(len(chances), self._settings.recruits, p=chances)
         counts = np.bincount(drawn, minlength=len(chances))

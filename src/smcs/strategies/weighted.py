@@ -71,12 +71,12 @@ class Weighted:
         """
         calls, turn = Calls(self._parts.pool, observe, limits), Turn(question, tuple(history), seed)
         story = Story(calls, seed, embedder=self._parts.bank.embedder.name)
-        story.retrieval = retrieval = await self._retriever.retrieve(question)
+        story.retrieval = retrieval = await calls.in_time(self._retriever.retrieve(question))
         story.step("retrieve")
         observe(Retrieved(retrieval.support, retrieval.by_name, story.steps["retrieve"]))
         ranking = self._retriever.ranking(retrieval.prior)
         k = min(self._parts.method.k, len(ranking)) if self._settings.voters == "retrieved" else len(ranking)
-        voters, notes = await available(self._parts.pool, ranking, k, turn, self._parts.method)
+        voters, notes = await calls.in_time(available(calls, ranking, k, turn, self._parts.method))
         story.notes += notes
         asks = [Ask(name, retrieval.by_name[name]) for name in voters]
         announce(calls, asks)
@@ -85,7 +85,7 @@ class Weighted:
         story.require(collected)
         weights = self._weights(question, retrieval, voters)
         chosen = await chosen_by_vote(story, self._parts, question, collected, weights)
-        return story.of_reference(collected, chosen)
+        return story.of_reference(collected.references, chosen)
 
     def _weights(self, question: Question, retrieval: Retrieval, voters: Sequence[str]) -> list[float]:
         """What each voter's vote counts."""
