@@ -8,14 +8,18 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
 
+from smcs.server.metrics import Metrics, router
 from smcs.server.recorder import Recorder
 from smcs.server.service import Service
+from smcs.server.spans import Spans
 
 
 def install(service: Service) -> list[APIRouter]:
     """Have every request of the service recorded; the routes that show it."""
-    service.watchers.append(Recorder(service.house, service.traces))
-    return []
+    metrics = Metrics(service)
+    service.house.on_change.append(metrics.reloaded)
+    service.watchers.append(Recorder(service.house, service.traces, (metrics, Spans()), metrics.lost))
+    return [router(metrics)]
 
 
 @contextlib.asynccontextmanager
