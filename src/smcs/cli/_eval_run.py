@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from smcs import config
-from smcs.bank import load_bank
+from smcs.bank import QuestionBank, load_bank
 from smcs.bank.connect import shown
 from smcs.cli import run_async
 from smcs.cli._bank_progress import duration, money
@@ -85,11 +85,15 @@ def dry_run(
         store = open_results(results, write=False)
         async with store, _comparison(View(None), questions, embed=False, **options) as comparison:
             check_budget(comparison.parts, budget_usd, budget_tokens)
-            return await estimate(store, comparison.specs, comparison.parts, comparison.tested, comparison.seeds)
+            return await estimate(store, [comparison])
 
-    made = run_async(run())
+    show_estimate(run_async(run()), as_json=as_json)
+
+
+def show_estimate(made: Estimate, *, as_json: bool) -> None:
+    """Print what would be called."""
     if as_json:
-        click.echo(json.dumps(_estimate_to_dict(made), indent=2))
+        click.echo(json.dumps(estimate_to_dict(made), indent=2))
         return
     columns = ["LLM", "calls", "prompt tokens", "generated", "USD", "at most USD"]
     print_table(columns, [_estimate_cells(llm, known=made.known) for llm in made.llms], right=columns[1:])
@@ -165,6 +169,30 @@ async def _comparison(
         embed: whether the embedder is started; if not, it is not to be used.
     """
     specs = parse_specs(strategies)
+    opening = opened_parts(
+        view, embed=embed, pool=pool, bank=bank, preset=preset, overrides=overrides, max_tokens=max_tokens
+    )
+    async with opening as parts:
+        yield prepare(parts, specs, questions, limit=limit, seeds=seeds)
+
+
+@asynccontextmanager
+async def opened_parts(
+    view: View,
+    *,
+    embed: bool,
+    pool: Path | None,
+    bank: str | QuestionBank | None,
+    preset: str | None,
+    overrides: Sequence[str],
+    max_tokens: int | None,
+) -> AsyncIterator[Parts]:
+    """What strategies are built of, closed afterwards.
+
+    Args:
+        embed: whether the embedder is started; if not, it is not to be used.
+        bank: a question bank, or its path; the starter bank where None.
+    """
     pool_config = load_pool(pool)
     settings: dict[str, Any] = {}
     for override in overrides:
@@ -173,14 +201,13 @@ async def _comparison(
         limited = {"sampling": {"max_tokens": max_tokens}, "aggregation_sampling": {"max_tokens": max_tokens}}
         settings = config.merge(settings, limited)
     method = config.method_settings(preset or ("paper" if pool else "local"), pool_config.smcs, settings)
-    loaded = await asyncio.to_thread(load_bank, bank or starter_bank())
+    loaded = bank if isinstance(bank, QuestionBank) else await asyncio.to_thread(load_bank, bank or starter_bank())
     async with build_pool(pool_config, view.observe) as llms:
         embedder = build_embedder(pool_config, view.observe)
         try:
             if embed:
                 loaded.require_embedder(await embedder.start())
-            parts = Parts(llms, loaded, embedder, method)
-            yield prepare(parts, specs, questions, limit=limit, seeds=seeds)
+            yield Parts(llms, loaded, embedder, method)
         finally:
             await embedder.aclose()
 
@@ -200,7 +227,7 @@ def _estimate_cells(llm: LLMEstimate, *, known: bool) -> list[str]:
     ]
 
 
-def _estimate_to_dict(made: Estimate) -> dict[str, Any]:
+def estimate_to_dict(made: Estimate) -> dict[str, Any]:
     return {
         "answers": made.answers,
         "calls": sum(llm.calls for llm in made.llms),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smcs.errors import CallError, NoAnswerError, QuestionError
+from smcs.evaluation.evaluate import Comparison
 from smcs.evaluation.progress import Tally
 from smcs.evaluation.run import Tested, answer_seed
 from smcs.evaluation.setup import Setup, make_setups
@@ -25,7 +26,6 @@ from smcs.evaluation.shared import Ask, SharedCalls, SharedLLM
 from smcs.evaluation.store import ResultsStore
 from smcs.pool import Pool, Result
 from smcs.pool.budget import Budget, price
-from smcs.strategies import Parts, StrategySpec
 from smcs.types import Completion, EmbedderInfo, LLMInfo, Message
 
 _CHARACTERS_PER_TOKEN = 3.5
@@ -143,50 +143,61 @@ class _MadeUpEmbedder:
 
 
 async def dry_run(
-    store: ResultsStore, specs: Sequence[StrategySpec], parts: Parts, tested: Sequence[Tested], seeds: int
+    store: ResultsStore, comparisons: Sequence[Comparison], *, expected_tokens: float | None = None
 ) -> Estimate:
-    """Find out what an evaluation would call. Calls nothing and writes nothing.
+    """Find out what evaluations that share their calls would call. Calls nothing and writes nothing.
 
     Args:
         store: what is stored already; may be open for reading only.
-        specs: the strategies.
-        parts: as for the evaluation itself; the embedder is not used.
-        tested: the questions.
-        seeds: how many.
+        comparisons: as for the evaluations themselves; the embedders are not used.
+        expected_tokens: how long an answer is taken to be of an LLM of which no earlier one is stored; by default as
+            long as it may be.
 
     Raises:
         ConfigError: settings that the pool or the bank cannot meet.
     """
-    expected = await store.mean_completion_tokens()
-    real = make_setups(specs, parts)
-    done = {setup.label: set(await store.answers(setup.digest)) for setup in real}
-    calls = _PlannedCalls(store, Budget(), Tally(), expected=expected)
-    planned = dataclasses.replace(parts, pool=calls.pool(parts.pool), embedder=_MadeUpEmbedder(parts.bank.embedder))
-    setups = make_setups(specs, planned)
-    work = [
-        (one, seed, missing)
-        for seed in range(seeds)
-        for one in tested
-        if (missing := [s for s in setups if (one.digest, seed) not in done[s.label]])
-    ]
+    known = await store.mean_completion_tokens()
+    llms = {llm.name: llm for comparison in comparisons for llm in comparison.parts.pool}
+    assumed = {} if expected_tokens is None else dict.fromkeys(llms, expected_tokens)
+    calls = _PlannedCalls(store, Budget(), Tally(), expected={**assumed, **known})
+    work = await _work(store, comparisons, calls)
     await _walk(work[:1])  # what is done once for all questions falls to the first
     first = {name: counts.copy() for name, counts in calls.counts.items()}
     rest = work[1:]
     sample = rest[:: max(1, len(rest) // _SAMPLE)] if len(rest) > 2 * _SAMPLE else rest
     await _walk(sample)
     scale = len(rest) / len(sample) if sample else 0.0
-    llms = []
-    for llm in parts.pool:
+    estimates = []
+    for llm in llms.values():
         begun = first.get(llm.name, np.zeros(4))
         total = begun + scale * (calls.counts.get(llm.name, np.zeros(4)) - begun)
-        llms.append(LLMEstimate(llm.info, *(float(value) for value in total)))
-    asked = [llm for llm in llms if llm.calls]
+        estimates.append(LLMEstimate(llm.info, *(float(value) for value in total)))
+    asked = [llm for llm in estimates if llm.calls]
     return Estimate(
-        llms=tuple(llms),
+        llms=tuple(estimates),
         answers=sum(len(missing) for *_, missing in work),
-        known=all(llm.info.name in expected for llm in asked),
+        known=all(llm.info.name in calls.expected for llm in asked),
         sampled=len(sample) < len(rest),
     )
+
+
+async def _work(
+    store: ResultsStore, comparisons: Sequence[Comparison], calls: _PlannedCalls
+) -> list[tuple[Tested, int, list[Setup]]]:
+    """What is left to answer, question by question, by strategies whose calls are planned."""
+    missing: dict[tuple[str, int], tuple[Tested, int, list[Setup]]] = {}
+    for comparison in comparisons:
+        parts = comparison.parts
+        embedder = _MadeUpEmbedder(parts.bank.embedder)
+        planned = dataclasses.replace(parts, pool=calls.pool(parts.pool), embedder=embedder)
+        setups = make_setups(comparison.specs, planned)
+        done = {setup.digest: set(await store.answers(setup.digest)) for setup in setups}
+        for seed in range(comparison.seeds):
+            for one in comparison.tested:
+                left = [setup for setup in setups if (one.digest, seed) not in done[setup.digest]]
+                if left:
+                    missing.setdefault((one.digest, seed), (one, seed, []))[2].extend(left)
+    return list(missing.values())
 
 
 async def _walk(work: Sequence[tuple[Tested, int, Sequence[Setup]]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -135,19 +136,10 @@ async def make_report(
         bank: what to call the question bank.
         notes: what a reader has to know.
     """
-    places: dict[str, dict[str, int]] = {}
-    for one in tested:
-        part = places.setdefault(one.question.benchmark, {})
-        part[one.digest] = len(part)
     rows: list[StrategyRow] = []
     correct: dict[str, dict[str, FloatArray]] = {}
     for setup in setups:
-        answers = [
-            answer
-            for (digest, seed), answer in (await store.answers(setup.digest)).items()
-            if seed < seeds and any(digest in part for part in places.values())
-        ]
-        correct[setup.label] = {name: _graded(answers, part, seeds) for name, part in places.items()}
+        answers, correct[setup.label] = await answers_and_grades(store, setup.digest, tested, seeds)
         rows.append(_row(setup.label, answers, correct[setup.label]))
     labels = list(correct)
     pairs = [
@@ -158,12 +150,33 @@ async def make_report(
     return Report(
         rows=tuple(rows),
         pairs=tuple(pairs),
-        benchmarks={name: len(part) for name, part in places.items()},
+        benchmarks=Counter(one.question.benchmark for one in tested),
         seeds=seeds,
         pool=tuple(pool),
         bank=bank,
         notes=(*notes, *_notes(rows, correct, seeds)),
     )
+
+
+async def answers_and_grades(
+    store: ResultsStore, setup: str, tested: Sequence[Tested], seeds: int
+) -> tuple[list[StoredAnswer], dict[str, FloatArray]]:
+    """The stored answers of a setup to these questions, and their grades.
+
+    Returns:
+        The answers, and by benchmark an array of shape (Q, S), 0 or 1; nan where there is no grade. Questions stand in
+        the order of `tested`.
+    """
+    places: dict[str, dict[str, int]] = {}
+    for one in tested:
+        part = places.setdefault(one.question.benchmark, {})
+        part[one.digest] = len(part)
+    answers = [
+        answer
+        for (digest, seed), answer in (await store.answers(setup)).items()
+        if seed < seeds and any(digest in part for part in places.values())
+    ]
+    return answers, {name: _graded(answers, part, seeds) for name, part in places.items()}
 
 
 def _graded(answers: Sequence[StoredAnswer], places: Mapping[str, int], seeds: int) -> FloatArray:

@@ -64,13 +64,13 @@ def as_text(report: Report, most_pairs: int | None = None) -> str:
     Args:
         most_pairs: where there are more pairs than this, only those of the first strategy are shown.
     """
-    parts = [heading(report), _aligned(main_table(report))]
+    parts = [heading(report), aligned(main_table(report))]
     shown = report
     if most_pairs is not None and len(report.pairs) > most_pairs:
         first = report.rows[0].label
         shown = dataclasses.replace(report, pairs=tuple(pair for pair in report.pairs if pair.one == first))
     if report.pairs:
-        parts += ["Paired differences, in points of per cent (first less second)", _aligned(pairs_table(shown))]
+        parts += ["Paired differences, in points of per cent (first less second)", aligned(pairs_table(shown))]
     if len(shown.pairs) < len(report.pairs):
         parts.append(f"{len(report.pairs) - len(shown.pairs)} more pairs are in the report (--out, --json).")
     return "\n\n".join([*parts, *(["\n".join(report.notes)] if report.notes else []), reading()]) + "\n"
@@ -78,12 +78,12 @@ def as_text(report: Report, most_pairs: int | None = None) -> str:
 
 def as_markdown(report: Report) -> str:
     """The report as Markdown."""
-    parts = [f"# Comparison of {len(report.rows)} strategies", heading(report), _piped(main_table(report))]
+    parts = [f"# Comparison of {len(report.rows)} strategies", heading(report), piped(main_table(report))]
     if report.pairs:
         parts += [
             "## Paired differences",
             "In points of per cent, the first less the second.",
-            _piped(pairs_table(report)),
+            piped(pairs_table(report)),
         ]
     if report.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
@@ -120,9 +120,9 @@ def pairs_as_csv(report: Report) -> str:
 
 def as_latex(report: Report) -> str:
     """Both tables as LaTeX, for the package booktabs."""
-    parts = [_tabular(main_table(report), heading(report))]
+    parts = [tabular(main_table(report), heading(report))]
     if report.pairs:
-        parts.append(_tabular(pairs_table(report), "Paired differences in points of per cent, with 95% intervals."))
+        parts.append(tabular(pairs_table(report), "Paired differences in points of per cent, with 95% intervals."))
     return "\n\n".join(parts) + "\n"
 
 
@@ -168,7 +168,8 @@ def reading() -> str:
     )
 
 
-def _aligned(table: Table) -> str:
+def aligned(table: Table) -> str:
+    """A table as plain text, its columns under each other."""
     widths = [max(len(row[i]) for row in (table.columns, *table.rows)) for i in range(len(table.columns))]
 
     def line(cells: Sequence[str]) -> str:
@@ -178,7 +179,9 @@ def _aligned(table: Table) -> str:
     return "\n".join([line(table.columns), line(["-" * w for w in widths]), *(line(row) for row in table.rows)])
 
 
-def _piped(table: Table) -> str:
+def piped(table: Table) -> str:
+    """A table as Markdown."""
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -189,7 +192,9 @@ def _piped(table: Table) -> str:
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
 
 
-def _tabular(table: Table, caption: str) -> str:
+def tabular(table: Table, caption: str) -> str:
+    """A table as LaTeX, for the package booktabs."""
+
     def text(cell: str) -> str:
         return "".join(_LATEX.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in cell)
 

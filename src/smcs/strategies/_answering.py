@@ -25,6 +25,7 @@ class Story:
         plan: referencers and subsets, where they were planned.
         substitutes: whether a reference may stand in for an aggregation; not where the asker wants what references were
             not asked for, such as JSON.
+        prior: what LLMs are selected by where that is no retrieval, by name.
         steps: seconds of each step so far.
     """
 
@@ -33,6 +34,7 @@ class Story:
     begin: float = field(default_factory=time.monotonic)
     retrieval: Retrieval | None = None
     plan: Plan | None = None
+    prior: Mapping[str, float] = field(default_factory=dict)
     embedder: str = ""
     aggregator: str = ""
     substitutes: bool = True
@@ -48,7 +50,6 @@ class Story:
         references: Sequence[Reference],
         aggregations: Sequence[Aggregation] = (),
         winner: int | None = None,
-        prior: Mapping[str, float] | None = None,
     ) -> Trace:
         """The trace."""
         retrieval = self.retrieval
@@ -56,7 +57,7 @@ class Story:
             embedder=self.embedder,
             aggregator=self.aggregator,
             support=retrieval.support if retrieval else (),
-            prior=retrieval.by_name if retrieval else dict(prior or {}),
+            prior=retrieval.by_name if retrieval else self.prior,
             fallbacks=retrieval.fallbacks if retrieval else {},
             referencers=tuple(references),
             aggregations=tuple(aggregations),

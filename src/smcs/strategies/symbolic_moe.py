@@ -123,6 +123,7 @@ class SymbolicMoE:
         columns = await matched(profile, skills, self._parts.embedder)
         story.step("skills")
         chances = self._chances(profile, columns)
+        story.prior = {name: float(chance) for name, chance in zip(self._bank.llms, chances, strict=True)}
         story.notes.append(_skills_note(skills, [profile.skills[i] for i in columns]))
         asks = self._recruit(chances, seed, calls)
         worst = Worst(calls, turn, self._parts.method)

@@ -220,7 +220,7 @@ class TestDryRun:
         specs = parse_specs("single:llm=a,majority,moa:aggregator=a,self-consistency:llm=a")
         comparison = prepare(lab.parts(), specs, lab.questions, seeds=2)
         async with open_results(tmp_path / "r.db", write=False) as store:
-            made = await dry_run(store, comparison.specs, comparison.parts, comparison.tested, comparison.seeds)
+            made = await dry_run(store, [comparison])
         assert lab.samples == 0
         assert not (tmp_path / "r.db").exists()
         assert lab.embedder.embedded == []
@@ -234,7 +234,7 @@ class TestDryRun:
         await run(lab, tmp_path / "r.db", "single:llm=a,single:llm=b")
         comparison = prepare(lab.parts(), parse_specs("majority,single:llm=a"), lab.questions)
         async with open_results(tmp_path / "r.db", write=False) as store:
-            made = await dry_run(store, comparison.specs, comparison.parts, comparison.tested, 1)
+            made = await dry_run(store, [comparison])
         assert {llm.info.name: llm.calls for llm in made.llms} == {"a": 0, "b": 0, "c": 3}
         assert made.answers == 3
 
@@ -242,7 +242,7 @@ class TestDryRun:
         lab = make_lab(n=300)
         comparison = prepare(lab.parts(), parse_specs("majority"), lab.questions)
         async with open_results(tmp_path / "r.db", write=False) as store:
-            made = await dry_run(store, comparison.specs, comparison.parts, comparison.tested, 1)
+            made = await dry_run(store, [comparison])
         assert made.sampled
         assert {round(llm.calls) for llm in made.llms} == {300}
 
