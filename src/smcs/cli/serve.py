@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,22 @@ from smcs.cli import run_async
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
 @click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 chooses a free one.")
 @click.option(
+    "--api-key-env",
+    multiple=True,
+    metavar="VARIABLE",
+    help="Environment variable that holds API keys. May be repeated.",
+)
+@click.option("--allowed-host", multiple=True, metavar="NAME", help="Further name that the server goes by.")
+@click.option("--per-minute", type=int, help="Most requests of one client in a minute. Default: 600 with keys.")
+@click.option("--running", default=32, show_default=True, help="Most requests that are answered at once.")
+@click.option("--waiting", default=64, show_default=True, help="Most that wait; more are refused (429).")
+@click.option("--budget-calls", type=int, help="Most calls of one answer.")
+@click.option("--budget-tokens", type=int, help="Most tokens of one answer, over all its calls.")
+@click.option("--budget-usd", type=float, help="Most US dollars of one answer.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Deadline of one answer.")
+@click.option("--grace", default=30.0, show_default=True, help="Seconds for running requests to end when stopped.")
+@click.option("--access-log", is_flag=True, help="A line on standard error for each request: no texts, no keys.")
+@click.option(
     "--traces",
     type=click.Choice(["off", "metadata", "full"]),
     default="metadata",
@@ -44,15 +61,25 @@ def command(
     port: int,
     traces: str,
     traces_file: Path | None,
+    access_log: bool,
+    **limits: Any,
 ) -> None:
-    """Serve the pool as an OpenAI-compatible endpoint until stopped."""
+    """Serve the pool as an OpenAI-compatible endpoint until stopped.
+
+    Any client of OpenAI's API can be pointed at the address that is printed; a browser at the same without /v1.
+    """
+    import logging
+
     from smcs.config import validate
     from smcs.server.settings import ServerSettings
 
     beside = Path("smcs-results.db")
     shown_results = results or ((beside,) if beside.is_file() else ())
     values = {"host": host, "port": port, "results": shown_results, "traces": traces, "traces_file": traces_file}
-    settings = validate(ServerSettings, values, "smcs serve")
+    settings = validate(ServerSettings, {**values, **_names(limits)}, "smcs serve")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if access_log:
+        logging.getLogger("smcs.server.access").setLevel(logging.INFO)
 
     async def run() -> None:
         from smcs.cli._settings import overridden
@@ -71,3 +98,16 @@ def command(
         await serve(create_app(house, settings, store), settings, started)
 
     run_async(run())
+
+
+def _names(options: dict[str, Any]) -> dict[str, Any]:
+    """Options by the names of `ServerSettings`; those that were not given are left out."""
+    called = {
+        "allowed_host": "allowed_hosts",
+        "budget_calls": "calls",
+        "budget_tokens": "tokens",
+        "budget_usd": "usd",
+        "deadline": "seconds",
+        "grace": "grace_s",
+    }
+    return {called.get(name, name): value for name, value in options.items() if value is not None}

@@ -70,13 +70,18 @@ async def serve(app: FastAPI, settings: ServerSettings, started: Callable[[int],
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )
     try:
-        sockets = [_listening(settings.host, settings.port)]
+        sockets = [listening(settings.host, settings.port)]
     except OSError as error:
         raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
     await _Server(config, app.state.service, started).serve(sockets)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """A socket bound to an address.
+
+    Raises:
+        OSError: it cannot be.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening = socket.socket(family, kind, protocol)
     try:

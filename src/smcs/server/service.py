@@ -7,19 +7,24 @@ The OpenAI routes, the page and replays all go through `Service.answer`. Metrics
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from smcs.protocols import Observer
+from smcs.errors import CallTimeoutError
+from smcs.protocols import FloatArray, Observer
+from smcs.server.allowed import checked
 from smcs.server.house import House
 from smcs.server.queue import Queue
 from smcs.server.settings import ServerSettings
 from smcs.server.traces import TraceStore
 from smcs.strategies import StrategySpec
+from smcs.system import System
 from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
 
 logger = logging.getLogger(__name__)
@@ -135,7 +140,6 @@ class Service:
         self.watchers = list(watchers)
         self.queue = Queue(settings.running, settings.waiting)
         self.stopping = False
-        self.traces: TraceStore | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
     async def answer(self, ask: Ask, observe: Observer = lambda _: None) -> Served:
@@ -145,6 +149,7 @@ class Service:
 
         Raises:
             OverloadedError: too many requests are waiting.
+            CallTimeoutError: the deadline passed before it was this request's turn.
             UsageError: the request cannot be met as it stands.
             NoAnswerError: the pool gave no answer.
             CallError: the question could not be embedded.
@@ -155,15 +160,15 @@ class Service:
         for watcher in self.watchers:
             watcher.began(ask)
         try:
-            async with self.queue.place(), self.house.lease() as system:
+            limits, strategy = self.limits(ask.limits), checked(ask.strategy, ask.settings)
+            async with self._turn(limits.seconds) as system:
                 queued = time.monotonic() - begin
-                chosen = system.variant(ask.strategy, ask.settings)
-                answer = await chosen.ask(
+                answer = await system.variant(strategy, ask.settings).ask(
                     ask.question,
                     seed=ask.seed,
                     history=ask.history,
                     observe=self._telling(ask, observe),
-                    limits=ask.limits,
+                    limits=_left(limits, queued),
                 )
         except BaseException as error:
             failed = error
@@ -171,6 +176,36 @@ class Service:
         finally:
             self._end(ask, Outcome(answer, failed, queued, time.monotonic() - begin))
         return Served(ask.id, answer)
+
+    async def embed(self, texts: Sequence[str], kind: Literal["query", "document"]) -> FloatArray:
+        """Wait for a turn and embed texts, as the bank's are.
+
+        Returns:
+            Array of shape (n_texts, dimension), each row of length 1.
+
+        Raises:
+            OverloadedError: too many requests are waiting.
+            CallError: the embedder failed.
+        """
+        async with self._turn(self.settings.seconds) as system:
+            return await system.embedder.embed(texts, kind)
+
+    def limits(self, asked: Limits) -> Limits:
+        """What an answer may take: what the request allows, and never more than the server."""
+        given = [(getattr(asked, f.name), getattr(self.settings, f.name)) for f in dataclasses.fields(Limits)]
+        return Limits(*(min((limit for limit in both if limit is not None), default=None) for both in given))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, seconds: float | None) -> AsyncIterator[System]:
+        """Wait for a turn, that many seconds at most; the system, for as long as the turn lasts."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(seconds):
+                    await stack.enter_async_context(self.queue.place())
+            except TimeoutError:
+                message = f"the deadline of {seconds:g} seconds passed before it was this request's turn"
+                raise CallTimeoutError(message) from None
+            yield await stack.enter_async_context(self.house.lease())
 
     async def aclose(self) -> None:
         """Wait until all watchers have been told of the ends."""
@@ -197,3 +232,10 @@ class Service:
         self._endings.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("what watches requests has failed", exc_info=task.exception())
+
+
+def _left(limits: Limits, queued: float) -> Limits:
+    """What is left of the limits after waiting."""
+    if limits.seconds is None:
+        return limits
+    return dataclasses.replace(limits, seconds=max(limits.seconds - queued, 1e-3))

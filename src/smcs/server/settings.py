@@ -18,7 +18,10 @@ class ServerSettings(Settings):
     Attributes:
         host: address to listen on. Other than loopback needs a key.
         port: port to listen on; 0 chooses a free one.
-        api_key_env: environment variables that hold the keys; any one of them lets a client in.
+        api_key_env: environment variables that hold the keys, separated by white space; any one lets a client in.
+        least_key_length: shorter keys are taken for a mistake.
+        allowed_hosts: names that the server goes by besides; on loopback, requests under any other are refused.
+        per_minute: most requests of one client in a minute; by default 600 where keys are needed, else any number.
         running: most requests that are answered at once.
         waiting: most requests that wait for a place; any more are refused (HTTP 429).
         body_bytes: longest request body.
@@ -35,6 +38,9 @@ class ServerSettings(Settings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8765
     api_key_env: tuple[str, ...] = ()
+    least_key_length: PositiveInt = 16
+    allowed_hosts: tuple[str, ...] = ()
+    per_minute: PositiveInt | None = None
     running: PositiveInt = 32
     waiting: Annotated[int, Field(ge=0)] = 64
     body_bytes: PositiveInt = 4 * 2**20

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
-from smcs.server.openai.models import strategy_of
+from smcs.server.openai.asking import ask_of
+from smcs.server.openai.bodies import completion_body
+from smcs.server.openai.errors import GONE
+from smcs.server.openai.hangup import ClientGoneError, unless_gone
 from smcs.server.openai.schemas import ChatRequest
-from smcs.server.service import Ask, Served, Service
-from smcs.types import Message, Question
+from smcs.server.openai.stream import ChatStream
+from smcs.server.service import Service
 
 
 def router(service: Service) -> APIRouter:
@@ -18,41 +22,17 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(tags=["OpenAI"])
 
     @routes.post("/v1/chat/completions", summary="A chat completion")
-    async def complete(request: ChatRequest) -> dict[str, Any]:
-        served = await service.answer(_ask(request, service))
-        return _completion(request, served)
+    async def complete(body: ChatRequest, request: Request) -> Response:
+        """The pool's answer, whole or (with `stream`) as server-sent events: progress as reasoning, then the answer."""
+        system = service.house.system
+        ask, created, default = ask_of(body, system), int(time.time()), system.strategy.label
+        if body.stream:
+            return ChatStream(body, ask, lambda observe: service.answer(ask, observe), default, created)
+        try:
+            served = await unless_gone(request.receive, service.answer(ask))
+        except ClientGoneError:
+            return GONE.response()
+        whole: dict[str, Any] = completion_body(body, ask, served, default, created)
+        return JSONResponse(whole)
 
     return routes
-
-
-def _ask(request: ChatRequest, service: Service) -> Ask:
-    turns = [Message("system" if m.role == "developer" else m.role, m.content) for m in request.messages]
-    return Ask(
-        question=Question(turns[-1].content),
-        history=tuple(turns[:-1]),
-        seed=request.seed or 0,
-        strategy=strategy_of(request.model, service.house.system),
-    )
-
-
-def _completion(request: ChatRequest, served: Served) -> dict[str, Any]:
-    usage = served.answer.usage
-    return {
-        "id": served.id,
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": request.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": served.answer.text, "refusal": None},
-                "finish_reason": "stop",
-                "logprobs": None,
-            }
-        ],
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        },
-    }
