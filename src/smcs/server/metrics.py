@@ -26,7 +26,7 @@ _OTHER = "other"
 _STAGES = frozenset(
     {"retrieve", "explore", "exploit", "ask", "aggregate", "vote", "choose", "skills", "longest chain of calls"}
 )
-_NOT_MADE = frozenset({"cancelled", "no_references", "budget", "deadline", "enough"})
+_NOT_MADE = frozenset({"cancelled", "no_references", "budget", "deadline", "not_needed"})
 """Kinds of failures that are nobody's: the call was not made, or was given up for another reason."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500)
 

@@ -36,6 +36,14 @@ def state(breaker: Breaker) -> str:
     return breaker.health.state
 
 
+def due(breaker: Breaker) -> bool:
+    return breaker.is_due
+
+
+def usable(llm: PooledLLM) -> bool:
+    return llm.usable
+
+
 def fail(breaker: Breaker, times: int) -> None:
     for _ in range(times):
         breaker.failed("server", "down")
@@ -56,9 +64,9 @@ class TestBreaker:
         breaker = breaker_of(clock)
         fail(breaker, 3)
         clock.now = 29.9
-        assert not breaker.is_due
+        assert not due(breaker)
         clock.now = 30.0
-        assert breaker.is_due
+        assert due(breaker)
         breaker.tried(None)
         assert state(breaker) == "trial"
         assert state(breaker) != "open"
@@ -79,7 +87,7 @@ class TestBreaker:
         clock.now = 30.0
         breaker.tried("still down")
         assert state(breaker) == "open"
-        assert not breaker.is_due
+        assert not due(breaker)
         assert breaker.health.last_error == "still down"
 
     @pytest.mark.parametrize("kind", ["context_length", "bad_request", "cancelled", "budget"])
@@ -115,14 +123,14 @@ async def test_calls_open_it_and_a_small_call_tries_it() -> None:
     for _ in range(3):
         await llm.complete(ASK)
     assert state(llm.breaker) == "open"
-    assert not llm.usable, "this begins the small call"
+    assert not usable(llm), "this begins the small call"
     for _ in range(20):
         await asyncio.sleep(0)
     assert state(llm.breaker) == "open", "which failed"
-    assert not llm.usable
+    assert not usable(llm)
     for _ in range(20):
         await asyncio.sleep(0)
-    assert llm.usable
+    assert usable(llm)
     assert state(llm.breaker) == "trial"
     assert backend.requests[-1].sampling.max_tokens == 8
     await llm.complete(ASK)
@@ -135,7 +143,7 @@ async def test_closing_ends_the_small_call() -> None:
     for _ in range(5):
         llm.breaker.failed("server", "down")
     backend.free.clear()
-    assert not llm.usable
+    assert not usable(llm)
     await asyncio.sleep(0)
     await llm.aclose()
     assert len(asyncio.all_tasks()) == 1
