@@ -108,6 +108,25 @@ def add(path: str, pool: Path | None, quiet: bool, **selection: Any) -> None:
     click.echo(f"{path}: {len(questions.items)} questions added{there}")
 
 
+@command.command("add-feedback")
+@click.argument("path")
+@click.option("--traces-file", "traces", type=_FILE, help="The server's traces. Default: in the user's data folder.")
+@click.option("--grader", metavar="NAME", help="Grade all of them by this. Default: chosen for each.")
+@click.option("--benchmark", default="feedback", show_default=True, help="What they are grouped under.")
+@click.option("--dry-run", is_flag=True, help="Print them as lines of a questions file; add nothing.")
+@_POOL
+@_QUIET
+def add_feedback(path: str, traces: Path | None, pool: Path | None, **options: Any) -> None:
+    """Add questions that a server was asked and somebody has judged, as their feedback says what is right.
+
+    Needs traces with texts (smcs serve --traces full). What cannot be used is left out, and said why. To review them
+    first, write them to a file with --dry-run, edit it, and give it to smcs bank add --from.
+    """
+    from smcs.cli._bank_feedback import add_feedback as adding
+
+    adding(path, traces, pool, **options)
+
+
 @command.command()
 @click.argument("path")
 @_POOL

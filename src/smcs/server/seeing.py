@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
 
-from smcs.server.metrics import Metrics, router
+from smcs.server import feedback
+from smcs.server.metrics import Metrics
+from smcs.server.metrics import router as metrics_router
 from smcs.server.recorder import Recorder
 from smcs.server.service import Service
 from smcs.server.spans import Spans
@@ -19,7 +21,7 @@ def install(service: Service) -> list[APIRouter]:
     metrics = Metrics(service)
     service.house.on_change.append(metrics.reloaded)
     service.watchers.append(Recorder(service.house, service.traces, (metrics, Spans()), metrics.lost))
-    return [router(metrics)]
+    return [metrics_router(metrics), feedback.router(service)]
 
 
 @contextlib.asynccontextmanager

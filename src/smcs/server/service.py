@@ -124,7 +124,6 @@ class Service:
     Attributes:
         queue: how many are running and waiting.
         stopping: whether the server has been told to stop.
-        traces: the store of traces; None where none are kept.
     """
 
     def __init__(

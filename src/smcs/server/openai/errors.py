@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from smcs.errors import CallError, NoAnswerError, OverloadedError, SmcsError, UnsupportedError, UsageError
+from smcs.server.trace_file import UnknownTraceError
 from smcs.types import Trace
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ def of_smcs(error: SmcsError) -> ApiError:
     if isinstance(error, OverloadedError):
         return ApiError(429, message, code="queue_full", headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, UsageError):
-        return ApiError(400, message, code="invalid_request")
+        unknown = isinstance(error, UnknownTraceError)
+        return ApiError(404 if unknown else 400, message, code="unknown_trace" if unknown else "invalid_request")
     if isinstance(error, UnsupportedError):
         return ApiError(400, message, error.feature, code=error.kind)
     if isinstance(error, CallError):

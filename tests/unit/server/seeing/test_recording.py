@@ -172,8 +172,8 @@ async def test_a_request_that_fails_and_one_that_is_given_up(world: Any) -> None
 async def test_labels_are_bounded_whatever_clients_send(world: Any) -> None:
     async with seen(world) as it:
         for i in range(3):
-            await it.service.answer(Ask(Question(QUESTION), strategy=f"majority:k={i + 1}", user=f"user {i}"))
-        with pytest.raises(Exception, match="no strategies named"):
+            await it.service.answer(Ask(Question(QUESTION), strategy=f"majority:k=3:n_drop={i}", user=f"user {i}"))
+        with pytest.raises(Exception, match="unknown strategy"):
             await it.service.answer(Ask(Question(QUESTION), strategy="secret words"))
         await it.service.aclose()
         strategies = {
