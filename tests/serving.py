@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -29,13 +30,16 @@ def simulated_bank(folder: Path) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
+def serving(
+    folder: Path, *arguments: str, env: Mapping[str, str] | None = None, memory_gib: int | None = None
+) -> Iterator[str]:
     """Serve what `simulated_bank` made; the value is the endpoint's address, up to and with ``/v1``.
 
     Args:
         folder: where pool and bank are; what the server says is kept in ``serve.log``.
         arguments: more options of ``smcs serve``.
         env: more environment variables.
+        memory_gib: most memory that the server may take, for tests that try to fill it.
     """
     command = [sys.executable, "-m", "smcs", "serve", "--pool", "pool.toml", "--bank", "sums.bank", "--port", "0"]
     with (folder / "serve.log").open("w", encoding="utf-8") as log:
@@ -49,6 +53,8 @@ def serving(folder: Path, *arguments: str, env: Mapping[str, str] | None = None)
             env={**os.environ, **(env or {})},
         )
         try:
+            if memory_gib is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_gib * 2**30, memory_gib * 2**30))
             assert process.stdout is not None
             line = process.stdout.readline()
             assert "http" in line, (line, (folder / "serve.log").read_text(encoding="utf-8"))

@@ -129,7 +129,7 @@ class SMCSSettings(Settings):
     n_base: PositiveInt = 400
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.95
     n_drop: Annotated[int, Field(ge=0)] = 1
-    n_aggregations: PositiveInt = 8
+    n_aggregations: Annotated[int, Field(ge=1, le=1000)] = 8  # a request may set it, and must not fill the memory
     ppl_weight: Annotated[float, Field(ge=0, alias="lambda")] = 1.0
     ppl_score: Literal["linear", "inverse"] = "linear"
     aggregator: str | None = None

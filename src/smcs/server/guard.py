@@ -127,12 +127,12 @@ class Guard:
         except ApiError as error:
             await error.response()(scope, receive, sending)
         except Exception:
-            logger.exception("%s %s failed", scope["method"], scope["path"])
+            logger.exception("%s %s failed", scope["method"], _asked(scope))
             if status:
                 raise
             await UNEXPECTED.response()(scope, receive, sending)
         finally:
-            access.info("%s %s %d %.3f s", scope["method"], scope["path"], status, time.monotonic() - begin)
+            access.info("%s %s %d %.3f s", scope["method"], _asked(scope), status, time.monotonic() - begin)
 
     def _check(self, scope: Scope) -> None:
         """Whether it may pass, by what stands before its body.
@@ -163,7 +163,7 @@ class Guard:
         if self._hosts and _hostname(host) not in self._hosts:
             raise ApiError(403, f"this server does not go by the name {host[:200]!r}; --allowed-host adds one")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             raise ApiError(403, "requests from pages of other origins are not let in")
 
     def _key(self, headers: Headers) -> str:
@@ -188,6 +188,19 @@ def _digest(key: str) -> bytes:
 def _hostname(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _asked(scope: Scope) -> str:
+    """The path as it came: decoded, it could hold a line break and so forge a line of the log."""
+    return ascii(scope["raw_path"].decode("latin-1"))[1:-1]
+
+
+def _place(origin: str) -> str:
+    """Host and port of an ``Origin``; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from smcs.errors import ConfigError
+from smcs.server.patience import PatientProtocol
 from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
 
@@ -60,6 +61,7 @@ async def serve(app: FastAPI, settings: ServerSettings, started: Callable[[int],
     """
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
         log_config=None,
         log_level="warning",
         access_log=False,
