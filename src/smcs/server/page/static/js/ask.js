@@ -32,7 +32,6 @@ function build(place) {
   view.question = h("textarea", { id: "question", rows: 3, placeholder: "What would you like to know?", "aria-describedby": "keys", onkeydown: keys, oninput: () => grow(view.question) });
   view.settings = new Settings();
   view.button = h("button", { type: "submit", class: "main" }, "Ask");
-  view.cancel = h("button", { type: "button", hidden: true, onclick: () => view.running?.abort() }, "Cancel");
   view.fresh = h("button", { type: "button", hidden: true, onclick: startAfresh }, "New conversation");
   view.notice = h("div", {});
   view.again = h("p", { class: "box again", hidden: true });
@@ -44,7 +43,7 @@ function build(place) {
     view.again,
     view.label,
     view.question,
-    h("p", { class: "actions" }, view.button, view.cancel, view.fresh, h("span", { id: "keys", class: "muted hint" }, h("kbd", {}, "Ctrl"), "+", h("kbd", {}, "Enter"), " asks")),
+    h("p", { class: "actions" }, view.button, view.fresh, h("span", { id: "keys", class: "muted hint" }, h("kbd", {}, "Ctrl"), "+", h("kbd", {}, "Enter"), " asks")),
     (view.folded = h("details", { class: "settings-fold" }, h("summary", {}, "Strategy, settings and limits"), view.settings.element)),
   );
   put(place, h("h1", { class: "unseen" }, "Ask the pool"), view.turns, view.form, view.notice);
@@ -95,12 +94,15 @@ async function submit(event) {
   const replay = view.replay;
   const controller = new AbortController();
   view.running = controller;
-  const progress = new Progress();
+  const progress = new Progress(() => controller.abort());
   const turn = h("article", { class: "turn" }, h("h2", { class: "asked" }, bdi(text, { class: "text" })));
   const result = h("div", { class: "result" });
   turn.append(progress.element, result);
   view.turns.append(turn);
+  view.question.value = "";
+  grow(view.question);
   busy(true);
+  progress.cancel.focus({ preventScroll: true });
   let ended = null;
   try {
     await stream(replay ? `traces/${encodeURIComponent(replay)}/replay` : "ask", asked, (message) => {
@@ -111,6 +113,7 @@ async function submit(event) {
     finish(ended, asked, progress, result);
   } catch (error) {
     const cancelled = error.name === "AbortError";
+    keepQuestion(text);
     progress.stop(cancelled ? "Cancelled." : "Failed.");
     put(result, cancelled ? empty("Cancelled. The calls that were under way have been stopped.") : problem(error));
   } finally {
@@ -124,6 +127,7 @@ function finish(ended, asked, progress, result) {
   if (record) remember(record);
   if (ended.event === "error") {
     progress.stop("No answer.");
+    keepQuestion(asked.question);
     put(result, problem(ended), record && whyLink(record));
     return;
   }
@@ -135,7 +139,6 @@ function finish(ended, asked, progress, result) {
   view.again.hidden = true;
   view.fresh.hidden = false;
   view.label.textContent = "Follow-up question";
-  view.question.value = "";
   view.question.placeholder = "Ask a follow-up, or begin a new conversation";
   grow(view.question);
 }
@@ -169,9 +172,13 @@ function copyButton(text) {
 }
 
 function busy(is) {
-  view.button.hidden = is;
-  view.cancel.hidden = !is;
-  view.question.readOnly = is;
+  view.button.disabled = is;
   view.form.toggleAttribute("data-busy", is);
-  (is ? view.cancel : view.question).focus({ preventScroll: !is });
+  if (!is && (document.activeElement === document.body || document.activeElement?.closest(".progress"))) view.question.focus({ preventScroll: true });
+}
+
+/** A question without an answer stands in the box again, unless something else has been written there. */
+function keepQuestion(text) {
+  if (!view.question.value) view.question.value = text;
+  grow(view.question);
 }

@@ -1,6 +1,7 @@
 // The question bank: what each LLM is good at, how much of that is known, and where the questions come from.
 
 import { get } from "./api.js";
+import { bar } from "./bars.js";
 import { bdi, empty, h, put, section, table } from "./dom.js";
 import { count, percent, plural, usd, when } from "./format.js";
 
@@ -74,12 +75,12 @@ function coverage(bank) {
   const rows = bank.llms.map((llm) => {
     const cell = llm.total;
     const usage = llm.usage;
-    return [[bdi(llm.name), llm.model && h("span", { class: "muted" }, " ", bdi(llm.model))], `${count(cell.graded)} of ${count(cell.questions)}`, ...(full ? [count(cell.not_gradable), count(cell.ungraded), count(cell.failed), usage ? count(usage.prompt_tokens + usage.completion_tokens) : "–", usage ? count(usage.cut_off) : "–", usage ? usd(usage.cost_usd) : "–"] : [])];
+    return [[bdi(llm.name), llm.model && h("span", { class: "muted" }, " ", bdi(llm.model))], [`${count(cell.graded)} of ${count(cell.questions)}`, bar(cell.questions ? cell.graded / cell.questions : 0)], ...(full ? [count(cell.not_gradable), count(cell.ungraded), count(cell.failed), usage ? count(usage.prompt_tokens + usage.completion_tokens) : "–", usage ? count(usage.cut_off) : "–", usage ? usd(usage.cost_usd) : "–"] : [])];
   });
   return section("Coverage", table(columns, rows, { right: columns.map((_, i) => i).slice(1) }));
 }
 
 function sources(bank) {
-  const rows = bank.sources.map((source) => [bdi(source.benchmark), count(source.questions), source.graders.join(", "), Object.entries(source.splits ?? {}).map(([name, n]) => `${name} ${n}`).join(", ") || "–", source.example ? bdi(source.example) : "–"]);
-  return section("Sources", table(["Benchmark", "Questions", "Graded by", "Splits", "For example"], rows, { right: [1], className: "sources" }), h("p", { class: "muted" }, "Embeddings: ", bdi(bank.embedder.name), bank.embedder.revision ? [", revision ", h("code", {}, bdi(bank.embedder.revision.slice(0, 12)))] : null, ".", bank.format_version ? ` Bank format ${bank.format_version}.` : null));
+  const rows = bank.sources.map((source) => [bdi(source.benchmark), count(source.questions), source.graders.join(", "), source.example ? bdi(source.example) : "–"]);
+  return section("Sources", table(["Benchmark", "Questions", "Graded by", "For example"], rows, { right: [1], className: "sources" }), h("p", { class: "muted" }, "Embeddings: ", bdi(bank.embedder.name), bank.embedder.revision ? [", revision ", h("code", {}, bdi(bank.embedder.revision.slice(0, 12)))] : null, "."));
 }

@@ -31,7 +31,9 @@ export function percent(value, digits = 1) {
 }
 
 export function signed(value, digits = 1) {
-  return known(value) ? `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(value).toFixed(digits)}` : "–";
+  if (!known(value)) return "–";
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value > 0 ? "+" : "−"}${text}`;
 }
 
 export function when(time) {

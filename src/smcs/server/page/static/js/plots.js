@@ -1,6 +1,7 @@
 // Plots drawn as SVG for the width that there is, in the page's own colours.
 
-import { bdi, h, s, put } from "./dom.js";
+import { bdi, h, put, s } from "./dom.js";
+import { signed } from "./format.js";
 
 function ticks(low, high, most = 6) {
   const raw = (high - low) / most;
@@ -26,7 +27,7 @@ export function intervals(rows, { zero = false, unit = "" } = {}) {
   const x = (value) => `${((100 * (value - low)) / (high - low)).toFixed(2)}%`;
   const marks = ticks(low, high, 5);
   const grid = (height) => marks.map((tick) => s("line", { class: tick === 0 && zero ? "axis-line" : "grid-line", x1: x(tick), x2: x(tick), y1: 0, y2: height }));
-  const text = (value) => (zero ? `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)}` : value.toFixed(1));
+  const text = (value) => (zero ? signed(value) : value.toFixed(1));
   return h(
     "div",
     { class: "intervals" },

@@ -26,10 +26,10 @@ export function priors(trace) {
             "tr",
             { class: at >= 0 ? "chosen-row" : "other-row" },
             h("th", { scope: "row" }, bdi(name)),
-            h("td", { class: "num" }, fixed(value)),
+            h("td", { class: "num value" }, fixed(value)),
             h("td", { class: "wide" }, bar(most > 0 ? value / most : 0, at >= 0 ? "strong" : "weak")),
-            kept && h("td", { class: "num" }, at >= 0 ? `${percent(trace.drop_distribution[at])} %` : ""),
-            h("td", {}, at >= 0 ? pill(`referencer ${at + 1}`, "done") : h("span", { class: "muted" }, "not chosen"), fallback && h("span", { class: "muted" }, " by its ", bdi(fallback))),
+            kept && h("td", { class: "num drawn" }, at >= 0 ? `${percent(trace.drop_distribution[at])} %` : ""),
+            h("td", { class: "role" }, at >= 0 ? pill(`referencer ${at + 1}`, "done") : h("span", { class: "muted" }, "not chosen"), fallback && h("span", { class: "muted" }, " by its ", bdi(fallback))),
           );
         }),
       ),

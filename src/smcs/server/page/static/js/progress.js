@@ -6,7 +6,8 @@ import { bytes, count, plural, seconds } from "./format.js";
 const OVER = new Set(["done", "failed", "cancelled"]);
 
 export class Progress {
-  constructor() {
+  constructor(cancel) {
+    this.cancel = h("button", { type: "button", onclick: cancel }, "Cancel");
     this.began = performance.now();
     this.rows = { reference: [], aggregation: [] };
     this.events = [];
@@ -15,7 +16,7 @@ export class Progress {
     this.lists = h("div", { class: "lists" });
     this.total = h("span", { class: "total" });
     this.spoken = h("p", { class: "spoken", role: "status" }, "Asking the pool.");
-    this.element = h("div", { class: "progress" }, h("p", { class: "status-line" }, this.spoken, this.total), this.fetching, this.retrieval, this.lists);
+    this.element = h("div", { class: "progress" }, h("p", { class: "status-line" }, this.spoken, h("span", { class: "actions" }, this.total, this.cancel)), this.fetching, this.retrieval, this.lists);
     this.timer = setInterval(() => this.tick(), 200);
   }
 
@@ -85,6 +86,7 @@ export class Progress {
   stop(text) {
     clearInterval(this.timer);
     this.tick();
+    this.cancel.hidden = true;
     if (text) this.spoken.textContent = text;
     for (const row of [...this.rows.reference, ...this.rows.aggregation]) row.stop();
   }

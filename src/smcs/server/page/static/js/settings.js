@@ -81,7 +81,7 @@ export class Settings {
     for (const [key, value] of Object.entries(flat({ ...record.settings }))) {
       const field = this.fields.get(key === "lambda" ? "ppl_weight" : key);
       if (field) field.input.value = value;
-      else more.push(`${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+      else if (!options.some((option) => option.startsWith(`${key}=`))) more.push(`${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
     }
     if (record.seed) this.fields.get("seed").input.value = record.seed;
     this.more.value = more.join("\n");

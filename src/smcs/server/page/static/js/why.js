@@ -56,7 +56,6 @@ function head(record) {
     usage && ["Tokens", `${count(usage.prompt_tokens)} + ${count(usage.completion_tokens)}`],
     usage && ["Cost", usd(usage.cost_usd)],
     ["Seed", String(record.seed ?? 0)],
-    ["Trace", h("code", {}, record.id)],
   ].filter(Boolean);
   const failed = record.status && record.status !== "ok";
   return h(
@@ -66,7 +65,7 @@ function head(record) {
     record.question ? h("div", { class: "asked" }, bdi(record.question, { class: "text" })) : empty("The question's text is not stored."),
     failed ? h("p", { class: "box failed" }, pill("failed"), " ", bdi(record.error?.message ?? record.status)) : record.answer ? h("div", { class: "chosen" }, answer(record.answer)) : null,
     h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    h("p", { class: "actions" }, record.question && h("button", { type: "button", onclick: () => replay(record) }, "Ask again with other settings"), download(record)),
+    h("p", { class: "actions" }, record.question && h("button", { type: "button", onclick: () => replay(record) }, "Ask again with other settings"), download(record), h("span", { class: "muted small" }, "trace ", h("code", {}, bdi(record.id)))),
     record.answer && feedback(record),
   );
 }
