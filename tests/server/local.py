@@ -15,7 +15,7 @@ from tests.unit.strategies.conftest import Lab
 from smcs.config import SMCSSettings
 from smcs.server.app import create_app
 from smcs.server.house import House
-from smcs.server.running import listening
+from smcs.server.running import listening, uvicorn_config
 from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
 from smcs.system import System
@@ -64,10 +64,10 @@ async def local(lab: Lab, features: tuple[str, ...] = FEATURES, **settings: Any)
     for llm in lab.llms.values():
         llm._info = type(llm.info)(llm.info.name, "scripted", "x", True, True, features=features)
     system = System(lab.pool(), lab.bank(), lab.embedder, SMCSSettings(**lab.settings))
-    app = create_app(House(system), ServerSettings(port=0, **settings))
+    served = ServerSettings(port=0, **{"grace_s": 5, **settings})
+    app = create_app(House(system), served)
     socket = listening("127.0.0.1", 0)
-    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn_config(app, served))
     task = asyncio.create_task(server.serve([socket]))
     while not server.started:
         await asyncio.sleep(0.01)

@@ -59,23 +59,27 @@ async def serve(app: FastAPI, settings: ServerSettings, started: Callable[[int],
     Raises:
         ConfigError: it cannot listen there.
     """
-    config = uvicorn.Config(
+    try:
+        sockets = [listening(settings.host, settings.port)]
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
+    await _Server(uvicorn_config(app, settings), app.state.service, started).serve(sockets)
+
+
+def uvicorn_config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+    """How uvicorn is to run the app."""
+    return uvicorn.Config(
         app,
         http=PatientProtocol,
         log_config=None,
         log_level="warning",
-        access_log=False,
+        access_log=False,  # the guard's is about requests, without their addresses' queries
         server_header=False,
         proxy_headers=False,
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )
-    try:
-        sockets = [listening(settings.host, settings.port)]
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
-    await _Server(config, app.state.service, started).serve(sockets)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from smcs.errors import CallTimeoutError
+from smcs.errors import DeadlineError
 from smcs.protocols import FloatArray, Observer
 from smcs.server.allowed import checked
 from smcs.server.house import House
@@ -148,7 +148,7 @@ class Service:
 
         Raises:
             OverloadedError: too many requests are waiting.
-            CallTimeoutError: the deadline passed before it was this request's turn.
+            DeadlineError: the deadline passed before it was this request's turn.
             UsageError: the request cannot be met as it stands.
             NoAnswerError: the pool gave no answer.
             CallError: the question could not be embedded.
@@ -203,7 +203,7 @@ class Service:
                     await stack.enter_async_context(self.queue.place())
             except TimeoutError:
                 message = f"the deadline of {seconds:g} seconds passed before it was this request's turn"
-                raise CallTimeoutError(message) from None
+                raise DeadlineError(message) from None
             yield await stack.enter_async_context(self.house.lease())
 
     async def aclose(self) -> None:

@@ -19,7 +19,8 @@ _SAMPLES = {"smcs": "n_aggregations", "single": "n", "best-of-n": "n"}
 _OF_THE_METHOD = frozenset(
     {
         *("k", "n_aggregations", "n_drop", "n_base", "gamma", "ppl_score"),
-        *("prior", "drop", "posterior", "aggregator", "sampling"),
+        *("prior", "drop", "posterior", "aggregator"),
+        *("adaptive", "agreement", "tolerance", "skip_agreeing"),
     }
 )
 
@@ -38,13 +39,15 @@ def ask_of(request: ChatRequest, system: System) -> Ask:
     strategy = strategy_of(request.model, system)
     if request.smcs.strategy is not None:
         strategy = strategy_of(f"smcs/{request.smcs.strategy}", system, "smcs.strategy")
-    settings = _settings(request)
+    settings, output = _settings(request), _output(request)
+    if output is not None and (output.stop or output.max_tokens) and settings.get("adaptive", system.settings.adaptive):
+        settings["skip_agreeing"] = 0.0  # references are not asked to keep to these, so none can be the answer
     strategy, more = _ranking(request.n, strategy or system.strategy, system, settings)
     seed = secrets.randbelow(2**31) if request.seed is None else request.seed % 2**63
     extras = request.smcs
     return Ask(
         # An LLM that is asked by its own name is given no instructions but the client's.
-        question=Question(turns.question, system="" if direct else None, after=turns.after, output=_output(request)),
+        question=Question(turns.question, system="" if direct else None, after=turns.after, output=output),
         history=turns.history,
         seed=seed,
         strategy=strategy,
@@ -79,7 +82,8 @@ def _ranking(
         raise ApiError(400, f"n: strategy {spec.name!r} gives one answer, and n = {n} asks for more", "n")
     method, own = settings_of(spec, system.settings)
     if spec.name == "smcs":
-        return unchanged, {"n_aggregations": max(n, int(settings.get("n_aggregations", method.n_aggregations)))}
+        at_least = max(n, int(settings.get("n_aggregations", method.n_aggregations)))
+        return unchanged, {"n_aggregations": at_least, "adaptive": False}
     more = n if spec.name == "single" else max(n, own.n)
     return StrategySpec(spec.name, {**spec.settings, "n": more}, spec.label), {}
 

@@ -14,7 +14,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from smcs.errors import CallError, NoAnswerError, OverloadedError, SmcsError, UnsupportedError, UsageError
+from smcs.errors import (
+    BudgetError,
+    CallError,
+    DeadlineError,
+    NoAnswerError,
+    OverloadedError,
+    SmcsError,
+    UnsupportedError,
+    UsageError,
+)
 from smcs.server.trace_file import UnknownTraceError
 from smcs.types import Trace
 
@@ -68,19 +77,27 @@ _KEY = re.compile(r"[a-z][a-z0-9_]*")
 def of_smcs(error: SmcsError) -> ApiError:
     """One of our errors as a client is told of it."""
     message = str(error)
-    if isinstance(error, OverloadedError):
-        return ApiError(429, message, code="queue_full", headers={"Retry-After": str(error.retry_after)})
-    if isinstance(error, UsageError):
-        unknown = isinstance(error, UnknownTraceError)
-        return ApiError(404 if unknown else 400, message, code="unknown_trace" if unknown else "invalid_request")
-    if isinstance(error, UnsupportedError):
-        return ApiError(400, message, error.feature, code=error.kind)
-    if isinstance(error, CallError):
-        return _of_kinds({error.kind}, message) or ApiError(502, message, code=error.kind)
-    if isinstance(error, NoAnswerError):
-        kinds = _kinds(error.trace)
-        return (_of_kinds(kinds, message) if kinds else None) or ApiError(502, message, code="no_answer")
-    return ApiError(500, message, code="internal_error")
+    match error:
+        case OverloadedError():
+            told = ApiError(429, message, code="queue_full", headers={"Retry-After": str(error.retry_after)})
+        case UnknownTraceError():
+            told = ApiError(404, message, code="unknown_trace")
+        case UsageError():
+            told = ApiError(400, message, code="invalid_request")
+        case UnsupportedError():
+            told = ApiError(400, message, error.feature, code=error.kind)
+        case CallError():
+            told = _of_kinds({error.kind}, message) or ApiError(502, message, code=error.kind)
+        case DeadlineError():
+            told = ApiError(504, message, code="deadline")
+        case BudgetError():
+            told = ApiError(400, message, code="budget_too_small")
+        case NoAnswerError():
+            kinds = _kinds(error.trace)
+            told = (_of_kinds(kinds, message) if kinds else None) or ApiError(502, message, code="no_answer")
+        case _:
+            told = ApiError(500, message, code="internal_error")
+    return told
 
 
 def _kinds(trace: Trace | None) -> set[str]:
@@ -98,9 +115,7 @@ def _of_kinds(kinds: set[str], message: str) -> ApiError | None:
     if all(kind.startswith("unsupported_") for kind in kinds):
         kind = min(kinds)
         return ApiError(400, message, kind.removeprefix("unsupported_"), kind)
-    if kinds <= {"budget"}:
-        return ApiError(400, f"the budget leaves no room for an answer: {message}", code="budget_too_small")
-    if kinds <= {"deadline", "call_timeout", "budget"}:
+    if kinds <= {"call_timeout"}:
         return ApiError(504, message, code="timeout")
     later = {"Retry-After": "5"}
     return ApiError(503, message, code="rate_limit", headers=later) if kinds <= {"rate_limit"} else None

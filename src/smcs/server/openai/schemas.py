@@ -223,6 +223,10 @@ class Extras(Body):
     drop: Literal["prior", "random", "none"] | None = None
     posterior: Literal["both", "similarity", "perplexity", "first"] | None = None
     aggregator: Name | None = None
+    adaptive: bool | None = None
+    agreement: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    tolerance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = None
+    skip_agreeing: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     sampling: SamplingBody | None = None
     budget_calls: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     budget_tokens: Annotated[int, Field(ge=1, le=10**12)] | None = None
