@@ -16,7 +16,7 @@ from smcs.experiments.recorded import Plan, by_pool_size
 from smcs.experiments.replayed import Replayed
 from smcs.strategies._aggregator import choose_aggregator
 
-BENCHMARKS = ("mmlu-pro",)
+BENCHMARKS = ("mmlu_pro",)
 TITLE = "accuracy against the size of the pool, per cent"
 _STRATEGIES = {
     "weighted-k": "weighted vote of the K retrieved",
@@ -137,7 +137,7 @@ async def from_calls(made: Sequence[Made], setting: Setting) -> Exhibit:
         ]
         for b in benchmarks
     }  # fmt: skip
-    columns = {**columns_of(made[0], ()), "printed": "mmlu-pro, SMCS"}
+    columns = {**columns_of(made[0], ()), "printed": "mmlu_pro, SMCS"}
     columns.pop("Avg", None)
     return Exhibit(
         "Figure 4", TITLE, setting.source, setting.described(made[0].comparison), columns, rows,

@@ -17,7 +17,7 @@ from smcs.experiments.exhibit import Contrast, Exhibit, Measured, Row
 from smcs.experiments.replayed import contrast, percent
 from smcs.types import Grade, Question
 
-BENCHMARKS = ("aime", "mbpp", "gpqa-diamond", "mmlu-pro", "medmcqa")
+BENCHMARKS = ("aime", "mbpp", "gpqa_diamond", "mmlu_pro", "medmcqa")
 PAPER_SHOWS = (
     "The paper's Figure 6 is a plot without numbers: of no drop, random drop and prior drop, prior drop is highest in "
     "OCA and in MCA."

@@ -12,7 +12,7 @@ from smcs.experiments.charts import Bars, Chart, Series
 from smcs.experiments.exhibit import Exhibit, Row
 from smcs.registry import did_you_mean
 
-BENCHMARKS = ("math500", "mbpp", "gpqa-diamond", "mmlu-pro", "medmcqa")
+BENCHMARKS = ("math500", "mbpp", "gpqa_diamond", "mmlu_pro", "medmcqa")
 PAPER_SHOWS = "The paper's Figure 7 is a plot without numbers: of six LLMs, Llama-3.3-70B-Instruct aggregates best."
 
 

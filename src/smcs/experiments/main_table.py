@@ -11,7 +11,7 @@ from smcs.experiments.called import Made, Setting, columns_of, measured
 from smcs.experiments.exhibit import Contrast, Exhibit, Measured, Row
 from smcs.experiments.printed import PrintedRow, printed, row_of, same_llm
 
-BENCHMARKS = ("aime", "math500", "mbpp", "livecodebench", "gpqa-diamond", "mmlu-pro", "ifeval", "medmcqa")
+BENCHMARKS = ("aime", "math500", "mbpp", "livecodebench", "gpqa_diamond", "mmlu_pro", "ifeval", "medmcqa")
 SYSTEMS: Mapping[str, str] = {
     "symbolic-moe:variant=compared": "Symbolic-MoE*",
     "moa": "MoA",

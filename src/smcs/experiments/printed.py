@@ -17,8 +17,8 @@ BENCHMARKS: Mapping[str, str] = {
     "MATH-500": "math500",
     "MBPP": "mbpp",
     "LiveCodeBench": "livecodebench",
-    "GPQA-Diamond": "gpqa-diamond",
-    "MMLU-PRO": "mmlu-pro",
+    "GPQA-Diamond": "gpqa_diamond",
+    "MMLU-PRO": "mmlu_pro",
     "IFEval": "ifeval",
     "MedMCQA": "medmcqa",
 }

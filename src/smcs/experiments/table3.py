@@ -33,7 +33,7 @@ _PRINTED = {
     _NONE: "none (random selection)",
 }
 _RANDOM = "smcs:prior=random:drop=random"
-PAPER_COLUMNS = {"aime": "AIME", "mbpp": "MBPP", "gpqa-diamond": "GPQA-Diamond", "medmcqa": "MedMCQA"}
+PAPER_COLUMNS = {"aime": "AIME", "mbpp": "MBPP", "gpqa_diamond": "GPQA-Diamond", "medmcqa": "MedMCQA"}
 BENCHMARKS = tuple(PAPER_COLUMNS)
 Scores: TypeAlias = Mapping[str, FloatArray]
 
@@ -181,4 +181,4 @@ def _only(setting: Setting) -> str:
     """The benchmark whose part of the bank stands alone: the one named, the paper's, or the one with most questions."""
     named: str | None = setting.options.get("only_bank")
     counts = Counter(question.benchmark for question in setting.parts.bank.questions)
-    return named or ("mmlu-pro" if "mmlu-pro" in counts else counts.most_common(1)[0][0])
+    return named or ("mmlu_pro" if "mmlu_pro" in counts else counts.most_common(1)[0][0])

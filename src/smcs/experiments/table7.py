@@ -12,7 +12,7 @@ from smcs.experiments.exhibit import Exhibit, Measured, Row
 from smcs.experiments.printed import BENCHMARKS as NAMES
 from smcs.experiments.printed import printed
 
-BENCHMARKS = ("livecodebench", "mmlu-pro", "gpqa-diamond", "medmcqa")
+BENCHMARKS = ("livecodebench", "mmlu_pro", "gpqa_diamond", "medmcqa")
 
 
 def arms(setting: Setting) -> list[Arm]:

@@ -12,7 +12,7 @@ from smcs.experiments.called import Arm, Made, Setting, columns_of
 from smcs.experiments.exhibit import Contrast, Exhibit, Row
 from smcs.experiments.printed import printed
 
-BENCHMARKS = ("mmlu-pro", "medmcqa", "math500", "mbpp")
+BENCHMARKS = ("mmlu_pro", "medmcqa", "math500", "mbpp")
 _NOTHING = "moa"
 _STEPS: Mapping[tuple[str, ...], str] = {
     (): _NOTHING,
