@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -20,8 +21,10 @@ from smcs.types import Grade, Question
 TIME_LIMIT_S = 300.0
 """Longest that one grade may take, unless the grader has a `time_limit_s` of its own."""
 _BATCH = 32
+_GATHER_S = 0.02
+"""How long responses are waited for before the first of them is sent: a process that wakes for each works twice."""
 _START_S = 120.0
-_LONGEST_LINE = 1 << 26
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ class GradingPool:
         try:
             while True:
                 batch = [await self._queue.get()]
+                if self._queue.qsize() < _BATCH - 1:
+                    await asyncio.sleep(_GATHER_S)
                 while len(batch) < _BATCH and not self._queue.empty():
                     batch.append(self._queue.get_nowait())
                 self._taken.set()
@@ -177,8 +182,7 @@ class GradingPool:
         for done, item in enumerate(batch):
             limit = self._limit(item.question.grader)
             try:
-                async with asyncio.timeout(limit):
-                    reply = await child.receive()
+                reply = await child.receive(limit)
             except TimeoutError:
                 self._tell(item, Grade(None, reason=f"the grader took longer than {limit:g} s"))
                 return _End(done + 1, alive=False)
@@ -224,6 +228,8 @@ class _Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
 
     @classmethod
     async def start(cls, sandbox: str) -> Self:
@@ -238,12 +244,10 @@ class _Child:
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             start_new_session=True,  # Ctrl-C is the parent's business; the child ends with its standard input
-            limit=_LONGEST_LINE,
         )
         child = cls(process)
         try:
-            async with asyncio.timeout(_START_S):
-                ready = await child.receive()
+            ready = await child.receive(_START_S)
         except BaseException as error:
             await child.end()
             if isinstance(error, TimeoutError):
@@ -259,11 +263,22 @@ class _Child:
         lines = [json.dumps(_to_json(item.text, item.question)) for item in batch]
         self._process.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
-    async def receive(self) -> Reply | None:
-        """The next reply; None where the process has died."""
+    async def receive(self, limit_s: float) -> Reply | None:
+        """The next reply; None where the process has died.
+
+        Raises:
+            TimeoutError: there is none within the limit.
+        """
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        return Reply.from_json(line) if line.endswith(b"\n") else None
+        if not self._lines:
+            async with asyncio.timeout(limit_s):
+                while not self._lines:
+                    data = await self._process.stdout.read(_PIECE)
+                    if not data:
+                        return None
+                    *lines, self._rest = (self._rest + data).split(b"\n")
+                    self._lines.extend(lines)
+        return Reply.from_json(self._lines.popleft())
 
     async def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -25,7 +25,7 @@ from smcs.bank.keys import sampling_dict
 from smcs.bank.records import Answered, Failed, Graded, Record, Reused, Setting, packed_logprobs, storable
 from smcs.bank.store import BankStore
 
-_GATHER_S = 0.001
+_GATHER_S = 0.004
 
 
 class BankWriter:
@@ -81,7 +81,8 @@ class BankWriter:
         self._drained.clear()
         with self._wake:
             self._waiting.append(record)
-            self._wake.notify()
+            if len(self._waiting) == 1:
+                self._wake.notify()
 
     async def write(self, record: Record) -> None:
         """Hand over a record and wait until it is stored.

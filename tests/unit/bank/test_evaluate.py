@@ -40,7 +40,7 @@ class InProcessChild:
     def send(self, batch: list[ToGrade]) -> None:
         self._waiting += batch
 
-    async def receive(self) -> Reply:
+    async def receive(self, limit_s: float) -> Reply:
         await asyncio.sleep(0)
         item = self._waiting.pop(0)
         return Reply(self._graders.get(item.question.grader).grade(item.text, item.question))
