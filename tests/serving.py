@@ -50,7 +50,7 @@ def serving(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "SMCS_DATA": str(folder), **(env or {})},
         )
         try:
             if memory_gib is not None:

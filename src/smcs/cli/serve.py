@@ -85,16 +85,15 @@ def command(
         from smcs.cli._settings import overridden
         from smcs.server.app import create_app
         from smcs.server.configuration import Sources
-        from smcs.server.living import LivingHouse
         from smcs.server.running import serve
-        from smcs.server.traces import open_traces
+        from smcs.server.seeing import open_house
 
         def started(bound: int) -> None:
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"serving http://{shown}:{bound}/v1")
 
-        store = await open_traces(settings.traces_file, settings.traces)
-        house = await LivingHouse.open(Sources(pool, bank, preset, overridden(overrides), strategy))
+        sources = Sources(pool, bank, preset, overridden(overrides), strategy)
+        house, store = await open_house(sources, settings)
         await serve(create_app(house, settings, store), settings, started)
 
     run_async(run())

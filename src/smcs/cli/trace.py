@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from smcs.server.trace_file import TraceFile
+    from smcs.server.trace_record import Record
 
 _FILE = click.option(
     "--traces-file", type=click.Path(path_type=Path), help="The file of traces. Default: in the user's data folder."
@@ -74,13 +75,17 @@ def show(trace_id: str, traces_file: Path | None, as_json: bool) -> None:
 )
 @click.option("--all", "every", is_flag=True, help="All.")
 def delete(trace_ids: tuple[str, ...], traces_file: Path | None, older_than: float | None, every: bool) -> None:
-    """Delete traces and the feedback on them for good; what they held is overwritten. A server may be running."""
+    """Delete traces for good, with the feedback on them and the calls that led to them. A server may be running."""
     import time
+
+    from smcs.server.call_cache import forget
 
     if sum((bool(trace_ids), older_than is not None, every)) != 1:
         raise click.UsageError("say which traces: their IDs, --older-than DAYS, or --all")
     file = _open(traces_file, write=True)
     before = None if older_than is None else time.time() - older_than * 86_400
+    texts = [text for trace_id in trace_ids for text in _texts(file.get(trace_id))] if trace_ids else None
+    forget(file.path, texts=texts, older_than=before)
     count = file.delete(ids=trace_ids or None, older_than=before)
     file.close()
     click.echo(f"{file.path}: {count} traces deleted")
@@ -95,3 +100,10 @@ def _open(path: Path | None, *, write: bool = False) -> TraceFile:
         return file
     file.close()
     return TraceFile.open(where)
+
+
+def _texts(record: Record | None) -> list[str]:
+    """What LLMs answered for this trace."""
+    trace = (record or {}).get("trace") or {}
+    calls = [*trace.get("referencers", ()), *trace.get("aggregations", ())]
+    return [call["text"] for call in calls if call.get("text")]

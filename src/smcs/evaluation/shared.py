@@ -252,6 +252,15 @@ class SharedLLM(PooledLLM):
 
     async def _samples(self, request: Request, progress: Progress, keep_system: bool, *, needed: bool) -> list[Result]:
         """The samples; those without log-probabilities will do where these are not needed."""
+        addresses = self.addresses(request, keep_system=keep_system, needed=needed)
+        return await self._shared.samples(Ask(self, request, addresses, progress, keep_system))
+
+    def addresses(self, request: Request, *, keep_system: bool, needed: bool) -> list[tuple[bytes, ...]]:
+        """Of each sample, the keys under which it may be stored (see `Ask`).
+
+        Args:
+            needed: whether the log-probabilities are, where they are asked for.
+        """
         messages, sampling = self.in_force(request, keep_system=keep_system)
         digest = keys.messages_digest(messages)
         with_logprobs = keys.sampling_digest(dataclasses.replace(sampling, logprobs=True))
@@ -260,11 +269,10 @@ class SharedLLM(PooledLLM):
         if needed:
             possible = [with_logprobs]
         greedy = sampling.temperature == 0
-        addresses = [
+        return [
             tuple(keys.call_key(self._identity, digest, s, 0 if greedy else request.sample_index + i) for s in possible)
             for i in range(request.n)
         ]
-        return await self._shared.samples(Ask(self, request, addresses, progress, keep_system))
 
     def in_force(self, request: Request, *, keep_system: bool) -> tuple[tuple[Message, ...], Sampling]:
         """Messages and settings with this LLM's own in their place; without the seed where it does not count."""

@@ -148,6 +148,19 @@ class ResultsStore:
 
         await self._run(write)
 
+    async def keep_newest(self, most: int) -> None:
+        """Delete the oldest calls beyond so many. For a file that only keeps calls, as a server's does."""
+
+        def delete(db: sqlite3.Connection) -> None:
+            (there,) = db.execute("SELECT count(*) FROM calls").fetchone()
+            if there <= most:
+                return
+            db.execute("CREATE INDEX IF NOT EXISTS calls_by_age ON calls (made)")
+            oldest = "SELECT key FROM calls ORDER BY made LIMIT ?"
+            db.execute(f"DELETE FROM calls WHERE key IN ({oldest})", (there - most,))  # noqa: S608  (only constants)
+
+        await self._run(delete)
+
     async def put_setups(self, setups: Sequence[tuple[str, str, str]]) -> None:
         """Store setups: digest, label, description. A label may change; the digest says what is the same."""
         now = time.time()

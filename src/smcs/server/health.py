@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from smcs.server.guard import is_loopback
 from smcs.server.service import Service
 
 
@@ -20,7 +21,9 @@ def router(service: Service) -> APIRouter:
         if service.stopping:
             response.status_code = 503
         status = "stopping" if service.stopping else "ready"
-        configuration = f"outdated: {service.house.problem}" if service.house.problem else "current"
+        problem = service.house.problem
+        why = problem if is_loopback(service.settings.host) else "the log says why"  # it may name files
+        configuration = f"outdated: {why}" if problem else "current"
         queue = service.queue
         return {
             "status": status,

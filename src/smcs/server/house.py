@@ -35,6 +35,9 @@ class House:
         """Keys that the LLMs are reached with, so that they can be kept out of what is stored."""
         return secrets_of([llm.settings for llm in self.system.pool])
 
+    def keep_out(self, secrets: Sequence[str]) -> None:
+        """Let these secrets not be kept. This house keeps nothing."""
+
     async def watch(self) -> None:
         """Follow changes until cancelled. This house's system never changes."""
 

@@ -20,6 +20,7 @@ from typing import Self
 from smcs.errors import SmcsError
 from smcs.pool import PooledLLM
 from smcs.protocols import Embedder, Observer
+from smcs.server.call_cache import CallCache
 from smcs.server.configuration import Adopt, Assembled, Mark, Sources, assemble, secrets_of
 from smcs.server.house import House
 from smcs.system import System
@@ -58,6 +59,7 @@ class LivingHouse(House):
         mark: of the sources, from before it was assembled.
         observe: told of downloads.
         adopt: what each new LLM is put into.
+        cache: that keeps the LLMs' calls, where they are to be; the house closes it.
         poll_s: seconds from one look to the next.
     """
 
@@ -69,9 +71,11 @@ class LivingHouse(House):
         *,
         observe: Observer = lambda _: None,
         adopt: Adopt = lambda llm: llm,
+        cache: CallCache | None = None,
         poll_s: float = POLL_S,
     ) -> None:
         super().__init__(assembled.system)
+        self._cache = cache
         self.sources = sources
         self.generation = 1
         """How many systems there have been."""
@@ -90,6 +94,7 @@ class LivingHouse(House):
         *,
         observe: Observer = lambda _: None,
         adopt: Adopt = lambda llm: llm,
+        cache: CallCache | None = None,
         poll_s: float = POLL_S,
     ) -> Self:
         """Open the first system.
@@ -98,13 +103,19 @@ class LivingHouse(House):
             SmcsError: it cannot be opened (see `System.open`).
         """
         mark = await asyncio.to_thread(sources.mark)
+        adopt = cache.adopt if cache else adopt
         assembled = await assemble(sources, None, observe, adopt)
-        return cls(sources, assembled, mark, observe=observe, adopt=adopt, poll_s=poll_s)
+        return cls(sources, assembled, mark, observe=observe, adopt=adopt, cache=cache, poll_s=poll_s)
 
     @property
     def system(self) -> System:
         """The system of now, for what needs it only for a moment and makes no calls."""
         return self._home.assembled.system
+
+    def keep_out(self, secrets: Sequence[str]) -> None:
+        """Let these secrets not be kept, whatever an LLM answers."""
+        if self._cache is not None:
+            self._cache.keep_out(secrets)
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -176,6 +187,9 @@ class LivingHouse(House):
         parts, self._parts = self._parts, {}
         await _close([part.part for part in parts.values()])
         await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._cache is not None:
+            await self._cache.aclose()
+            self._cache = None
 
     async def _refreshed(self) -> bool:
         try:

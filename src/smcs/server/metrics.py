@@ -139,6 +139,13 @@ class _State(Collector):
         yield _gauge("waiting_requests", "Requests that wait for their turn.", service.queue.waiting)
         yield _gauge("pool_llms", "LLMs of the pool.", len(system.pool))
         yield _gauge("bank_questions", "Questions of the bank that the prior looks at.", len(system.bank))
+        states = GaugeMetricFamily(
+            "smcs_llm_state", "Of the circuit breaker, 1 for the one it is in.", None, ["llm", "state"]
+        )
+        for llm, health in system.pool.health.items():
+            for state in ("closed", "trial", "open"):
+                states.add_metric([llm, state], float(health.state == state))
+        yield states
         current = float(service.house.problem is None)
         yield _gauge("configuration_current", "1 where pool file and bank are in use as they are now.", current)
 

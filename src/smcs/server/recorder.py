@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 from smcs.errors import NoAnswerError, SmcsError
 from smcs.pool.outcomes import failure_of
+from smcs.server.asked import as_record
 from smcs.server.house import House
 from smcs.server.service import Ask, Outcome
 from smcs.server.trace_record import Record
 from smcs.server.traces import TracesError, TraceStore
-from smcs.strategies import StrategySpec
+from smcs.strategies import StrategySpec, parse_specs
 from smcs.types import Aggregation, CallUpdate, Event, LLMInfo, Reference, TotalUsage, Trace, trace_to_dict
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Finished:
     """A request that is over.
 
     Attributes:
-        strategy: as it was written; `kind` is the name of its module.
+        spec: the strategy.
         status: ``ok``, ``cancelled``, or the error's kind.
         trace: None where it ended before there was one.
         llms: what is known of the pool's LLMs, by name.
@@ -90,12 +91,16 @@ class Finished:
     outcome: Outcome
     began: float
     steps: Sequence[Step]
-    strategy: str
-    kind: str
+    spec: StrategySpec
     status: str
     trace: Trace | None
     usage: TotalUsage
     llms: Mapping[str, LLMInfo]
+
+    @property
+    def kind(self) -> str:
+        """The name of the strategy's module, as far as it is one."""
+        return self.spec.name
 
 
 class Sink(Protocol):
@@ -142,7 +147,8 @@ class Recorder:
 
     def observe(self, ask: Ask, event: Event) -> None:
         """Something happened in answering it."""
-        self._running[ask.id].add(event)
+        if ask.id in self._running:
+            self._running[ask.id].add(event)
 
     async def ended(self, ask: Ask, outcome: Outcome) -> None:
         """It is over."""
@@ -164,25 +170,23 @@ class Recorder:
 def record_of(finished: Finished) -> Record:
     """The record of a request, with all its texts (see `smcs.server.trace_record`)."""
     ask, outcome = finished.ask, finished.outcome
-    own = ask.strategy.settings if isinstance(ask.strategy, StrategySpec) else {}
     return {
+        **as_record(ask.question, ask.history, finished.spec),
         "id": ask.id,
         "time": finished.began,
         "source": ask.source,
-        "strategy": finished.strategy,
-        "settings": {**own, **ask.settings},
+        "strategy": finished.spec.label,
+        "settings": dict(ask.settings),
         "limits": {name: value for name, value in dataclasses.asdict(ask.limits).items() if value is not None},
         "seed": ask.seed,
         "user": ask.user,
-        "question": ask.question.text,
-        "system": ask.question.system,
-        "history": [{"role": m.role, "content": m.content} for m in ask.history],
         "answer": outcome.answer.text if outcome.answer else None,
         "status": finished.status,
         "error": _error_dict(finished),
         "queued": outcome.queued,
         "seconds": outcome.seconds,
         "usage": dataclasses.asdict(finished.usage),
+        "replay": {"of": ask.replay_of, **dataclasses.asdict(outcome.replay)} if outcome.replay else None,
         "trace": trace_to_dict(finished.trace) if finished.trace else None,
         "timeline": [_step_dict(step) for step in finished.steps],
     }
@@ -193,19 +197,29 @@ def _finished(running: Running, outcome: Outcome, house: House) -> Finished:
     if isinstance(outcome.error, NoAnswerError):
         trace = outcome.error.trace
     system = house.system
-    label = running.ask.strategy_label or system.strategy.label
+    strategy = running.ask.strategy or system.strategy
+    if not isinstance(strategy, StrategySpec):
+        strategy = _spec(strategy)
     return Finished(
         ask=running.ask,
         outcome=outcome,
         began=running.began,
         steps=running.steps,
-        strategy=label,
-        kind=label.partition(":")[0],
+        spec=strategy,
         status=_status(outcome.error),
         trace=trace,
         usage=outcome.answer.usage if outcome.answer else _usage_of(trace),
         llms={llm.name: llm.info for llm in system.pool},
     )
+
+
+def _spec(label: str) -> StrategySpec:
+    """The strategy that was asked for, as far as there is one of this name."""
+    try:
+        (spec,) = parse_specs([label])
+    except (SmcsError, ValueError):
+        return StrategySpec(label.partition(":")[0], {}, label)
+    return spec
 
 
 def _status(error: BaseException | None) -> str:

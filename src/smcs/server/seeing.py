@@ -8,12 +8,18 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
 
+from smcs.protocols import Observer
 from smcs.server import feedback
+from smcs.server.call_cache import open_call_cache
+from smcs.server.configuration import Sources
+from smcs.server.living import LivingHouse
 from smcs.server.metrics import Metrics
 from smcs.server.metrics import router as metrics_router
 from smcs.server.recorder import Recorder
 from smcs.server.service import Service
+from smcs.server.settings import ServerSettings
 from smcs.server.spans import Spans
+from smcs.server.traces import TraceStore, open_traces
 
 
 def install(service: Service) -> list[APIRouter]:
@@ -27,9 +33,8 @@ def install(service: Service) -> list[APIRouter]:
 @contextlib.asynccontextmanager
 async def following(service: Service) -> AsyncIterator[None]:
     """While this lasts, the service's house follows its pool file and bank. Then all that waits is written."""
-    keep_out = service.traces.keep_out if service.traces else lambda _: None
-    keep_out(service.house.secrets)
-    service.house.on_change.append(lambda _: keep_out(service.house.secrets))
+    _keep_secrets_out(service)
+    service.house.on_change.append(lambda _: _keep_secrets_out(service))
     watch = asyncio.create_task(service.house.watch(), name="watch of the configuration")
     try:
         yield
@@ -39,3 +44,35 @@ async def following(service: Service) -> AsyncIterator[None]:
         await service.aclose()
         if service.traces is not None:
             await service.traces.aclose()
+
+
+def _keep_secrets_out(service: Service) -> None:
+    """Of traces and of kept calls."""
+    secrets = service.house.secrets
+    service.house.keep_out(secrets)
+    if service.traces is not None:
+        service.traces.keep_out(secrets)
+
+
+async def open_house(
+    sources: Sources, settings: ServerSettings, observe: Observer = lambda _: None
+) -> tuple[LivingHouse, TraceStore | None]:
+    """The house and the store of traces of a server; `smcs.server.app.create_app` takes both.
+
+    Where traces hold texts, the calls that led to them are kept beside them for replays.
+
+    Raises:
+        SmcsError: the pool, the bank or the traces cannot be opened.
+    """
+    traces = await open_traces(settings.traces_file, settings.traces)
+    cache = None
+    try:
+        if traces is not None and traces.level == "full":
+            cache = await open_call_cache(traces.path)
+        return await LivingHouse.open(sources, observe=observe, cache=cache), traces
+    except BaseException:
+        if cache is not None:
+            await cache.aclose()
+        if traces is not None:
+            await traces.aclose()
+        raise

@@ -16,13 +16,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from smcs.config import merge
 from smcs.errors import DeadlineError
 from smcs.protocols import FloatArray, Observer
 from smcs.server.allowed import checked
+from smcs.server.asked import asked
+from smcs.server.call_cache import Replay, replaying
 from smcs.server.house import House
 from smcs.server.queue import Queue
 from smcs.server.settings import ServerSettings
-from smcs.server.traces import TraceStore
+from smcs.server.traces import TraceStore, UnknownTraceError
 from smcs.strategies import StrategySpec
 from smcs.system import System
 from smcs.types import NO_LIMITS, Answer, Event, Limits, Message, Question
@@ -48,6 +51,7 @@ class Ask:
         limits: what the answer may take.
         source: who asks.
         user: the client's own name for its user; kept in the trace.
+        replay_of: the trace that this asks again, where it is a replay.
         id: of the request, its trace and its completion.
     """
 
@@ -59,6 +63,7 @@ class Ask:
     limits: Limits = NO_LIMITS
     source: Literal["api", "page", "replay"] = "api"
     user: str | None = None
+    replay_of: str | None = None
     id: str = field(default_factory=new_id)
 
     @property
@@ -88,12 +93,14 @@ class Outcome:
         error: why there is no answer; a `CancelledError` where the client hung up or the server stopped.
         queued: seconds that it waited for its turn.
         seconds: from asking to the end.
+        replay: what a replay has taken; None for all other requests.
     """
 
     answer: Answer | None
     error: BaseException | None
     queued: float
     seconds: float
+    replay: Replay | None = None
 
 
 class Watcher(Protocol):
@@ -158,23 +165,53 @@ class Service:
         failed: BaseException | None = None
         for watcher in self.watchers:
             watcher.began(ask)
+        replay = Replay() if ask.source == "replay" else None
         try:
             limits, strategy = self.limits(ask.limits), checked(ask.strategy, ask.settings)
             async with self._turn(limits.seconds) as system:
                 queued = time.monotonic() - begin
-                answer = await system.variant(strategy, ask.settings).ask(
-                    ask.question,
-                    seed=ask.seed,
-                    history=ask.history,
-                    observe=self._telling(ask, observe),
-                    limits=_left(limits, queued),
-                )
+                with replaying(replay):
+                    answer = await system.variant(strategy, ask.settings).ask(
+                        ask.question,
+                        seed=ask.seed,
+                        history=ask.history,
+                        observe=self._telling(ask, observe),
+                        limits=_left(limits, queued),
+                    )
         except BaseException as error:
             failed = error
             raise
         finally:
-            self._end(ask, Outcome(answer, failed, queued, time.monotonic() - begin))
+            self._end(ask, Outcome(answer, failed, queued, time.monotonic() - begin, replay))
         return Served(ask.id, answer)
+
+    async def replay(
+        self,
+        trace_id: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        strategy: StrategySpec | str | None = None,
+        observe: Observer = lambda _: None,
+    ) -> Served:
+        """Ask again what a stored trace asked, with other settings. Calls that were made then are not made again.
+
+        Args:
+            settings: over those of then, by the names of `SMCSSettings`.
+            strategy: instead of that of then.
+
+        Raises:
+            UnknownTraceError: there is no such trace.
+            TracesError: it holds no texts.
+            SmcsError: as `answer` does.
+        """
+        await asyncio.sleep(0)  # what has been answered a moment ago is stored from the loop's next turn on
+        record = await self.traces.get(trace_id) if self.traces else None
+        if record is None:
+            raise UnknownTraceError(f"there is no trace {trace_id!r}; it may not have been stored, or removed")
+        values = asked(record)
+        values["settings"] = merge(values["settings"], settings or {})
+        values["strategy"] = strategy or values["strategy"]
+        return await self.answer(Ask(**values, source="replay", replay_of=trace_id), observe)
 
     async def embed(self, texts: Sequence[str], kind: Literal["query", "document"]) -> FloatArray:
         """Wait for a turn and embed texts, as the bank's are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -55,7 +56,7 @@ def _asking(routes: APIRouter, service: Service) -> None:
 
     @routes.post("/page/api/traces/{trace_id}/replay")
     async def replay(trace_id: str, body: AskBody) -> Response:
-        return _streamed(service, ask_of(body, source="replay"))
+        return _streamed(service, dataclasses.replace(ask_of(body, source="replay"), replay_of=trace_id))
 
 
 def _bank_and_runs(routes: APIRouter, service: Service) -> None:
