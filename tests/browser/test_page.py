@@ -13,17 +13,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 from tests.browser import payloads
-from tests.browser.house import CHROMIUM_ARGUMENTS, NAMES, Endpoint, chromium, furnish, serving
+from tests.browser.house import NAMES, Endpoint, furnish, serving
+from tests.browser.tabs import Tabs, picture
 
 from smcs.testing.faults import Fault
 
-pytestmark = [
-    pytest.mark.skipif(chromium() is None, reason="needs a Chromium (Debian: apt-get install chromium)"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
-expect.set_options(timeout=60_000)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 QUESTION = "What is 3 plus 4?"
 SEEN = "[].slice.call(document.querySelectorAll('.answer *'))"
 
@@ -48,32 +45,12 @@ def site(folder: Path) -> Iterator[str]:
         yield address
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_ARGUMENTS))
-        yield launched
-        await launched.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser, site: str, endpoint: Endpoint) -> AsyncIterator[Page]:
-    """A new tab. In the end nothing may have gone wrong in it, or gone anywhere else."""
+async def page(tabs: Tabs, site: str, endpoint: Endpoint) -> AsyncIterator[Page]:
     endpoint.text = None
-    context = await browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = await context.new_page()
-    wrong: list[str] = []
-    tab.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
-    tab.on("request", lambda r: None if r.url.startswith((site, "blob:")) else wrong.append(f"asked for {r.url}"))
-    await tab.goto(site)
-    yield tab
-    hacked = await tab.evaluate("window.hacked")
-    await context.close()
+    async with tabs(site) as tab:
+        yield tab
     endpoint.gate.set()
-    assert hacked is None
-    assert wrong == []
 
 
 async def ask(page: Page, question: str = QUESTION) -> None:
@@ -259,6 +236,7 @@ class TestSeeing:
                 "e.getBoundingClientRect().height < 36).map(e => e.textContent)"
             )
             assert small == [], view
+            await picture(page, f"{view}-{scheme}-narrow")
 
 
 class TestHostile:
@@ -317,6 +295,23 @@ class TestHostile:
 
 
 class TestServer:
+    async def test_the_key_is_asked_for_once_and_kept_for_the_tab(self, tabs: Tabs, folder: Path) -> None:
+        options = ["--pool", "pool.toml", "--bank", "my.bank", "--traces", "off", "--api-key-env", "PAGE_KEY"]
+        with serving(folder, *options, env={"PAGE_KEY": "a-long-enough-key-0123456789"}) as site:
+            async with tabs(site, allowed="401") as page:
+                await page.locator("#key-input").fill("wrong")
+                await page.keyboard.press("Enter")
+                await expect(page.get_by_text("did not accept that key")).to_be_visible()
+                await page.locator("#key-input").fill("a-long-enough-key-0123456789")
+                await page.keyboard.press("Enter")
+                await ask(page)
+                await page.click("nav a[data-view=traces]")
+                await expect(page.get_by_text("This server stores no traces")).to_be_visible()
+                await page.reload()
+                await page.click("nav a[data-view=why]")
+                await expect(page.get_by_text("Nothing has been asked yet")).to_be_visible()
+                assert await page.evaluate("JSON.stringify(localStorage)") == "{}"
+
     async def test_the_policy_runs_no_script_but_the_pages_own(self, site: str) -> None:
         with urllib.request.urlopen(site, timeout=60) as response:
             policy, html = response.headers["Content-Security-Policy"], response.read().decode()
