@@ -54,7 +54,9 @@ PRIORS: Mapping[str, tuple[Prior, ...]] = {
     "global": (Prior(GlobalAccuracy()),),
     "equation4": (Prior(Equation4()),),
     "softmax": tuple(Prior(SoftmaxKernel(t)) for t in (0.1, 0.05, 0.2)),
-    "shrinkage": tuple(Prior(Shrinkage(p, d)) for p in (3.0, 2.0, 4.0, 6.0) for d in (3.0, 1.0, 10.0)),
+    "shrinkage": tuple(
+        Prior(Shrinkage(p, d)) for p, d in ((3.0, 3.0), (2.0, 10.0), (2.0, 1.0), (4.0, 3.0), (6.0, 1.0))
+    ),
     "ridge": tuple(Prior(Ridge(p)) for p in (30.0, 10.0, 100.0)),
     "kernel-ridge": tuple(Prior(KernelRidge(1.0, p)) for p in (20.0, 10.0, 40.0)),
     "kernel-ridge-shared": tuple(Prior(KernelRidge(1.0, p), Sharing()) for p in (20.0, 10.0, 40.0)),

@@ -181,11 +181,9 @@ class _ByFunction:
         if n < 2:
             return np.zeros((n, n))
         cosine = self.bank @ self.bank.T
-        # Each row without its own question, so that ranks and sums are those of a bank without it.
-        others = ~np.eye(n, dtype=bool)
-        weights = np.zeros_like(cosine)
-        weights[others] = self.of(cosine[others].reshape(n, n - 1)).ravel()
-        return weights
+        # The least similar that can be: no evidence, and the last in every order, as in a bank without it.
+        np.fill_diagonal(cosine, -np.inf)
+        return self.of(cosine)
 
 
 class _FittedRidge:

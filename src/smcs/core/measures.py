@@ -54,8 +54,12 @@ def ranked_pairs(
         )
     right, wrong = right & known, ~right & known
     won = np.zeros(len(v), dtype=np.intp)
-    for i, (scores, ok, no) in enumerate(zip(v, right, wrong, strict=True)):
-        won[i] = (scores[ok][:, None] > scores[no][None, :]).sum()
+    step = max(1, 4_000_000 // max(v.shape[1] ** 2, 1))  # bounds the memory
+    for start in range(0, len(v), step):
+        here = slice(start, start + step)
+        above = v[here, :, None] > v[here, None, :]
+        above &= right[here, :, None] & wrong[here, None, :]
+        won[here] = above.sum(axis=(1, 2))
     return won, right.sum(axis=1) * wrong.sum(axis=1)
 
 
@@ -154,6 +158,38 @@ def bootstrap_interval(
         ratio = np.divide(v[drawn].sum(axis=1), total, out=np.full(count, np.nan), where=total != 0)
         means[start : start + count] = ratio
     low, high = np.nanpercentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resamples_of(count: int, rng: np.random.Generator, *, resamples: int = 2000) -> NDArray[np.float32]:
+    """How often each question is drawn in each resample: for many intervals over the same questions (`interval_over`).
+
+    Args:
+        count: questions, T.
+        rng: source of the resamples.
+        resamples: how many, B.
+
+    Returns:
+        Array of shape (B, T); rows sum to T.
+    """
+    drawn = rng.integers(0, count, (resamples, count)) + count * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.float32)
+
+
+def interval_over(
+    resamples: NDArray[Any], values: NDArray[Any], over: NDArray[Any] | None = None
+) -> tuple[float, float]:
+    """`bootstrap_interval` by resamples that are drawn already.
+
+    Args:
+        resamples: array of shape (B, T), from `resamples_of`.
+        values: array of shape (T,).
+        over: array of shape (T,), what the sum of values is divided by; the number of questions where absent.
+    """
+    below = np.ones(np.shape(values)) if over is None else over
+    sums, totals = (np.asarray(resamples @ np.asarray(a, np.float32), np.float64) for a in (values, below))
+    ratio = np.divide(sums, totals, out=np.full(len(sums), np.nan), where=totals != 0)
+    low, high = np.nanpercentile(ratio, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -17,6 +17,18 @@ _OF_NAME = {
     "self-moa": "#b8860b",
     "symbolic-moe": "#9467bd",
     "retrieval-top1": "#17a2b8",
+    # Of recorded answers; what is the same live has the same colour.
+    "best-single": "#7f7f7f",
+    "majority-k": "#74add1",
+    "log-odds": "#c994c7",
+    "log-odds-k": "#980043",
+    "weighted-k": "#e6550d",
+    "weighted:voters=retrieved": "#e6550d",
+    "oracle": "#bdbdbd",
+    # Priors.
+    "equation4": "#2ca02c",
+    "global": "#8c564b",
+    "kernel-ridge-shared": "#c1272d",
 }
 
 

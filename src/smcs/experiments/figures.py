@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smcs.core.measures import accuracy_with_error, bootstrap_interval, paired_difference
+from smcs.core.measures import accuracy_with_error, interval_over, mcnemar, resamples_of
 from smcs.experiments.replay import Outcome
 
 Json: TypeAlias = dict[str, Any]
@@ -33,16 +34,17 @@ def accuracies(scores: Mapping[str, NDArray[Any]], at: NDArray[Any] | None = Non
 
 
 def difference(one: str, other: str, scores: Mapping[str, NDArray[Any]], at: NDArray[Any], seed: int) -> Json:
-    """Paired difference of two strategies with its 95% interval."""
-    found = paired_difference(scores[one][at], scores[other][at], np.random.default_rng(seed))
+    """Paired difference of two strategies with its 95% interval, and the p-value of McNemar's exact test."""
+    a, b = scores[one][at], scores[other][at]
+    low, high = interval_over(_resamples(a.size, seed), a - b)
     return {
         "one": one,
         "other": other,
-        "mean": number(found.mean),
-        "low": number(found.low),
-        "high": number(found.high),
-        "p_value": number(found.p_value),
-        "n": found.n,
+        "mean": number(float((a - b).mean())),
+        "low": number(low),
+        "high": number(high),
+        "p_value": number(mcnemar(a, b)),
+        "n": int(a.size),
     }
 
 
@@ -56,10 +58,11 @@ def differences(
 def rankings(outcome: Outcome, at: NDArray[Any], seed: int, against: Iterable[str] = ("equation4", "global")) -> Json:
     """Pairwise ranking score of each prior with its interval, and how much better it is than others."""
     made: Json = {}
+    drawn = _resamples(at.size, seed)
     for name, (won, pairs) in outcome.pairs.items():
         w, p = won[at], pairs[at]
         total = int(p.sum())
-        low, high = bootstrap_interval(w, np.random.default_rng(seed), over=p) if total else (math.nan, math.nan)
+        low, high = interval_over(drawn, w, p) if total else (math.nan, math.nan)
         made[name] = {
             "pairwise_ranking_score": number(int(w.sum()) / total) if total else None,
             "low": number(low),
@@ -69,10 +72,17 @@ def rankings(outcome: Outcome, at: NDArray[Any], seed: int, against: Iterable[st
         }
         for other in against:
             if other != name and other in outcome.pairs and total:
-                made[name][f"minus_{other}"] = _ranking_difference(w, outcome.pairs[other][0][at], p, seed)
+                less = w - outcome.pairs[other][0][at]
+                low, high = interval_over(drawn, less, p)
+                made[name][f"minus_{other}"] = {
+                    "mean": number(int(less.sum()) / total),
+                    "low": number(low),
+                    "high": number(high),
+                }
     return made
 
 
-def _ranking_difference(won: NDArray[Any], other: NDArray[Any], pairs: NDArray[Any], seed: int) -> Json:
-    low, high = bootstrap_interval(won - other, np.random.default_rng(seed), over=pairs)
-    return {"mean": number(float((won - other).sum() / pairs.sum())), "low": number(low), "high": number(high)}
+@lru_cache(maxsize=8)
+def _resamples(count: int, seed: int) -> NDArray[np.float32]:
+    """The same resamples for all intervals over as many questions."""
+    return resamples_of(count, np.random.default_rng(seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Group:
     bank: IntArray
     test: IntArray
     left_out: int = 0
+    _whole: list[Arena] = field(default_factory=list)
 
     @property
     def benchmarks(self) -> list[str]:
@@ -60,10 +61,19 @@ class Group:
         return "+".join(self.recorded.benchmarks)
 
     def arena(self, bank: IntArray | None = None, test: IntArray | None = None) -> Arena:
-        """Some of the bank's and the test's questions; all where not named."""
-        b, t = self.bank if bank is None else bank, self.test if test is None else test
+        """Some of the bank's and the test's questions; all where not named, and then what it has computed is kept."""
+        if bank is None and test is None:
+            if not self._whole:
+                self._whole.append(self._arena(self.bank, self.test))
+            return self._whole[0]
+        return self._arena(self.bank if bank is None else bank, self.test if test is None else test)
+
+    def _arena(self, bank: IntArray, test: IntArray) -> Arena:
         return Arena(
-            self.recorded.with_questions(b), self.recorded.with_questions(t), self.embeddings[b], self.embeddings[t]
+            self.recorded.with_questions(bank),
+            self.recorded.with_questions(test),
+            self.embeddings[bank],
+            self.embeddings[test],
         )
 
     def strongest_first(self) -> list[str]:

@@ -135,4 +135,9 @@ def _write_folder(folder: Path, text: str, tables: Sequence[Table], study: Json)
     files = [_write(folder / "recorded.json", text)]
     files.append(_write(folder / "tables.md", "\n".join(table.markdown() for table in tables)))
     files += [_write(folder / f"{table.key}.csv", table.csv()) for table in tables]
-    return files
+    from smcs.experiments.plots import draw_study  # matplotlib takes a while to import
+
+    try:
+        return files + draw_study(study, folder)
+    except OSError as error:
+        raise ConfigError(f"cannot write plots in {folder}: {error.strerror or error}") from None

@@ -23,7 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--parts", multiple=True, metavar="NAME,...", help="main, leave-out, k, pool-size, bank-size, transfer, or all. Default: main for files, all for --data.")  # fmt: skip # noqa: E501
 @click.option("--k", type=click.IntRange(min=1), default=7, show_default=True, help="LLMs that a prior selects, K.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of intervals, random pools and random banks.")  # fmt: skip # noqa: E501
-@click.option("--embedder", default="minilm", show_default=True, help="Embedder of the questions, such as tfidf, which needs no weights.")  # fmt: skip # noqa: E501
+@click.option("--embedder", default="tfidf", show_default=True, help="Embedder of the questions: tfidf takes seconds and no weights, minilm minutes the first time.")  # fmt: skip # noqa: E501
 @click.option("--json", "json_file", type=click.Path(allow_dash=True, path_type=Path), metavar="OUT", help="Write all figures as JSON; - is standard output, without tables.")  # fmt: skip # noqa: E501
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for plots, tables (Markdown, CSV) and the JSON.")  # fmt: skip # noqa: E501
 @click.option("--quiet", "-q", is_flag=True, help="Show nothing on standard error while it works.")
