@@ -102,6 +102,8 @@ class SMCSSettings(Settings):
         posterior: what chooses among the aggregations: ``both`` scores, ``similarity`` or ``perplexity`` alone, or
             none: the ``first`` that was drawn.
         k: number of referencers, K.
+        estimator: how the retrieval prior estimates accuracies: ``equation4`` is the paper's; the others are in
+            `smcs.core.estimation.PRIORS`, of which ``kernel-ridge-shared`` ranks best on recorded answers.
         n_base: size that the support set has at least.
         gamma: the support set holds all that are at least this fraction as similar as its n_base-th question.
         n_drop: references dropped from each subset, K_drop.
@@ -125,6 +127,9 @@ class SMCSSettings(Settings):
     prior: Literal["retrieval", "global", "random"] = "retrieval"
     drop: Literal["prior", "random", "none"] = "prior"
     posterior: Literal["both", "similarity", "perplexity", "first"] = "both"
+    estimator: Literal["equation4", "softmax", "shrinkage", "ridge", "kernel-ridge", "kernel-ridge-shared"] = (
+        "equation4"
+    )
     k: PositiveInt = 7
     n_base: PositiveInt = 400
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.95

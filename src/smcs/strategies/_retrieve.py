@@ -15,6 +15,7 @@ from smcs.pool import Pool
 from smcs.protocols import Embedder
 from smcs.strategies._calls import LEAST_ANSWER_TOKENS, Calls, fits, prompt_tokens
 from smcs.strategies._collect import messages_to
+from smcs.strategies._estimates import BankEstimates
 from smcs.strategies._parts import Parts, Turn
 from smcs.types import Question, SupportItem
 
@@ -28,6 +29,7 @@ class Retrieval:
         prior: array of shape (R,).
         accuracy: each LLM's estimated accuracy on such questions, array of shape (R,) in [0, 1].
         fallbacks: LLMs whose prior is not from the support set, with what stood in for it.
+        positions: of the support set in the bank, as `support`.
     """
 
     names: tuple[str, ...]
@@ -35,6 +37,7 @@ class Retrieval:
     prior: priors.FloatArray
     accuracy: priors.FloatArray
     fallbacks: dict[str, str]
+    positions: priors.IntArray
 
     @property
     def by_name(self) -> dict[str, float]:
@@ -49,7 +52,10 @@ class Retriever:
         pool: the LLMs.
         bank: the question bank.
         embedder: the one that made the bank's embeddings.
-        settings: n_base and gamma.
+        settings: n_base, gamma and the estimator.
+
+    Raises:
+        ConfigError: the bank is too large for the estimator.
     """
 
     def __init__(self, pool: Pool, bank: QuestionBank, embedder: Embedder, settings: SMCSSettings) -> None:
@@ -58,6 +64,8 @@ class Retriever:
         """Of each LLM over the whole bank, array of shape (R,); nan where nothing is observed."""
         self._embedder = embedder
         self._settings = settings
+        self.estimates = None if settings.estimator == "equation4" else BankEstimates(self.bank, settings.estimator)
+        """What estimates accuracies; None where Equation 4 does."""
 
     @classmethod
     def of(cls, parts: Parts) -> Retriever:
@@ -65,7 +73,7 @@ class Retriever:
         return cls(parts.pool, parts.bank, parts.embedder, parts.method)
 
     async def retrieve(self, question: Question) -> Retrieval:
-        """Similar questions of the bank, and each LLM's prior by them [Equations 2-4].
+        """Similar questions of the bank, and each LLM's prior by them [Equations 2-4], or by another estimator.
 
         Raises:
             CallError: the question could not be embedded.
@@ -74,17 +82,18 @@ class Retriever:
         embedding = (await self._embedder.embed([question.query or question.text], "query"))[0]
         similarity = priors.cosine_similarity(bank.embeddings, embedding, normalised=True)
         support = priors.support_set(similarity, self._settings.n_base, self._settings.gamma)
-        prior = priors.prior_scores(bank.capability, similarity, support, bank.observed)
-        fallbacks = priors.prior_fallbacks(similarity, support, bank.observed)
         nearest = support[np.argsort(-similarity[support], kind="stable")]
-        total = float(similarity[support].sum())
-        return Retrieval(
-            names=bank.llms,
-            support=tuple(self._support_item(i, similarity[i]) for i in nearest),
-            prior=prior,
-            accuracy=prior / total if total > 0 else self.whole_bank,
-            fallbacks={name: f for name, f in zip(bank.llms, fallbacks, strict=True) if f},
-        )
+        if self.estimates is None:
+            prior = priors.prior_scores(bank.capability, similarity, support, bank.observed)
+            total = float(similarity[support].sum())
+            accuracy = prior / total if total > 0 else self.whole_bank
+            stand_ins = priors.prior_fallbacks(similarity, support, bank.observed)
+            fallbacks = {name: f for name, f in zip(bank.llms, stand_ins, strict=True) if f}
+        else:
+            prior = accuracy = await self.estimates.accuracy(embedding)
+            fallbacks = self._unknown()
+        items = tuple(self._support_item(i, similarity[i]) for i in nearest)
+        return Retrieval(bank.llms, items, prior, accuracy, fallbacks, nearest)
 
     @property
     def whole_bank(self) -> priors.FloatArray:
@@ -93,13 +102,17 @@ class Retriever:
 
     def overall(self) -> Retrieval:
         """The same without looking at the question: the accuracy over the whole bank is the prior."""
-        unknown = {n: "pool mean" for n, a in zip(self.bank.llms, self.accuracy, strict=True) if np.isnan(a)}
-        return Retrieval(self.bank.llms, (), self.whole_bank, self.whole_bank, unknown)
+        nothing = np.empty(0, np.intp)
+        return Retrieval(self.bank.llms, (), self.whole_bank, self.whole_bank, self._unknown(), nothing)
 
     def ranking(self, prior: priors.FloatArray) -> list[str]:
         """All LLMs by prior, best first; ties by whole-bank accuracy, then by the pool's order."""
         order = priors.select_referencers(prior, len(self.bank.llms), self.accuracy)
         return [self.bank.llms[i] for i in order]
+
+    def _unknown(self) -> dict[str, str]:
+        """LLMs of which the bank knows nothing."""
+        return {n: "pool mean" for n, a in zip(self.bank.llms, self.accuracy, strict=True) if np.isnan(a)}
 
     def _support_item(self, index: int, similarity: float) -> SupportItem:
         question = self.bank.questions[index]
