@@ -142,7 +142,7 @@ def test_no_input_and_half_an_input(folder: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.shared
 def test_on_real_answers(shared_dir: Path, tmp_path: Path) -> None:
     """A few figures that anybody can count from the data of gsm, with the LLMs that its summary lists."""
-    place = shared_dir / "recorded"
+    place = shared_dir / "data" / "recorded"
     llms = json.loads((place / "summary.json").read_text(encoding="utf-8"))["open15"]
     study = study_of(
         tmp_path,
