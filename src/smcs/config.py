@@ -115,7 +115,7 @@ class SMCSSettings(Settings):
         adaptive: whether to leave out aggregations that are not needed, by the three settings below.
         agreement: cosine from which on two aggregations count as saying the same.
         tolerance: aggregation stops where one that says something else could have a better posterior score by this much
-            at most.
+            at most; 0 never stops it, and asks for all at once.
         skip_agreeing: share of the references that have to state the same answer for aggregation to be skipped, where
             answers can be extracted; 0 never skips it.
         reference_prompt: system prompt of the referencers instead of the package's.

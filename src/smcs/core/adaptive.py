@@ -20,6 +20,7 @@ with a is at least `same` are not counted: changing to them changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,28 @@ from numpy.typing import NDArray
 from smcs.core.exploitation import mean_pairwise_similarity, posterior_scores, winner
 
 _STEPS = 4096
+
+
+def waves(subsets: Sequence[Hashable]) -> list[list[int]]:
+    """Which aggregations are asked for together, where those that are in may make the others needless.
+
+    More than half at first: before, the others could always outweigh those at hand. Then up to three quarters, as each
+    wave takes the time of one more call. Equal subsets stay together: they are one request.
+
+    Args:
+        subsets: of the n aggregations, in draw order.
+
+    Returns:
+        Indices in draw order, wave by wave; waves without anything new are left out.
+    """
+    n = len(subsets)
+    found: list[list[int]] = [[]]
+    for subset in dict.fromkeys(subsets):
+        have = sum(map(len, found))
+        if any(have >= end > have - len(found[-1]) for end in (n // 2 + 1, -(-3 * n // 4))):
+            found.append([])
+        found[-1] += [i for i, other in enumerate(subsets) if other == subset]
+    return [sorted(wave) for wave in found if wave]
 
 
 def most_gain(

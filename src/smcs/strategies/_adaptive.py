@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from smcs.config import SMCSSettings
-from smcs.core.adaptive import agreement, agreement_possible
+from smcs.core.adaptive import agreement, agreement_possible, waves
 from smcs.errors import CallError
 from smcs.protocols import Grader
 from smcs.strategies._calls import Made
@@ -82,13 +82,9 @@ class Adaptive:
         stated.update(dict.fromkeys(new))
         stated.update(zip(texts, answers, strict=True))
 
-    def waves(self, total: int) -> list[int]:
-        """How many aggregations there are to be after each wave.
-
-        More than half at first: before, the others could always outweigh those at hand. Then up to three quarters, as
-        each further wave takes the time of one more call.
-        """
-        return sorted({min(total, total // 2 + 1), -(-3 * total // 4), total}) if total > 2 else [total]
+    def waves(self, subsets: Sequence[tuple[str, ...]]) -> list[list[int]]:
+        """Which aggregations are asked for together (see `smcs.core.adaptive.waves`)."""
+        return waves(subsets) if self._settings.tolerance else [list(range(len(subsets)))]
 
     async def settled(self, aggregations: Sequence[Aggregation], total: int) -> bool:
         """Whether the aggregations at hand leave the others too little to change."""

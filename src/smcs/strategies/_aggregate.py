@@ -35,7 +35,6 @@ class _How:
     """How references are aggregated: see the arguments of `Aggregating.aggregate`."""
 
     subset: tuple[str, ...]
-    first_sample: int
     after: float
     stop: Stop | None
 
@@ -67,7 +66,6 @@ class Aggregating:
         present: Sequence[tuple[str, Completion]],
         indices: tuple[int, ...] = (0,),
         *,
-        first_sample: int = 0,
         after: float = 0.0,
         stop: Stop | None = None,
     ) -> tuple[list[Aggregation], float]:
@@ -78,7 +76,6 @@ class Aggregating:
             subset: names of those whose references it was to see.
             present: the references that are there, best prior first, with their LLMs' names.
             indices: positions among the aggregations of this answer.
-            first_sample: how often the same was aggregated before.
             after: when the references were there.
             stop: ends the call before its time.
 
@@ -88,9 +85,7 @@ class Aggregating:
         reporter = Reporter(self._calls.observe, "aggregation", indices, aggregator, time.monotonic())
         seen: tuple[str, ...] = ()
         if present:
-            seen, made = await self._ask(
-                self._calls.pool[aggregator], present, reporter, _How(subset, first_sample, after, stop)
-            )
+            seen, made = await self._ask(self._calls.pool[aggregator], present, reporter, _How(subset, after, stop))
         else:
             made = _failed(aggregator, "no_references", "every reference of this subset failed", indices, after)
         aggregations = [
@@ -101,7 +96,7 @@ class Aggregating:
                 failure=result if isinstance(result, Failure) else None,
                 sample_index=sample,
             )
-            for sample, result in enumerate(made.results, first_sample)
+            for sample, result in enumerate(made.results)
         ]
         return aggregations, made.ends
 
@@ -122,7 +117,6 @@ class Aggregating:
             messages,
             sampling,
             reporter,
-            sample_index=how.first_sample,
             keep_system=True,
             after=how.after,
             stop=how.stop,

@@ -169,7 +169,6 @@ class Calls:
         reporter: Reporter | None = None,
         *,
         n: int = 1,
-        sample_index: int = 0,
         keep_system: bool = False,
         after: float = 0.0,
         stop: Stop | None = None,
@@ -180,14 +179,13 @@ class Calls:
             llm: its name in the pool.
             reporter: where to report; its indices say how many samples.
             n: how many samples, where nothing is reported.
-            sample_index: of the first of them, where the same was asked before.
             keep_system: the system message holds more than instructions, so the LLM's own does not take its place.
             after: when what this call needs was there (`Made.ends` of the calls before it).
             stop: ends the call before its time.
         """
         asked, begin = self.pool[llm], time.monotonic()
         report = reporter or Reporter(lambda _: None, "reference", tuple(range(n)), llm, begin)
-        request = Request(tuple(messages), sampling, n=len(report.indices), sample_index=sample_index)
+        request = Request(tuple(messages), sampling, n=len(report.indices))
         event = stop.event if stop else None
         began: list[float] = []
         report.state("waiting")

@@ -115,26 +115,23 @@ class _Exploring:
         self, group: asyncio.TaskGroup, references: Mapping[str, asyncio.Task[Made]]
     ) -> list[tuple[int, Aggregation]]:
         """Aggregations with their places in draw order: all at once, or as many as turn out to be needed."""
-        total = len(self._plan.subsets)
+        subsets = self._plan.subsets
         made: list[tuple[int, Aggregation]] = []
-        begin = 0
-        for end in self._adaptive.waves(total) if self._adaptive else [total]:
-            subsets = dict.fromkeys(self._plan.subsets[begin:end])
-            tasks = [group.create_task(self._aggregate(s, begin, end, references)) for s in subsets]
-            made += [item for task in tasks for item in await task]
-            begin = end
-            if end < total and self._adaptive:
+        for wave in self._adaptive.waves(subsets) if self._adaptive else [list(range(len(subsets)))]:
+            if self._adaptive and made:
                 in_order = [aggregation for _, aggregation in sorted(made, key=lambda item: item[0])]
-                if await self._adaptive.settled(in_order, total):
+                if await self._adaptive.settled(in_order, len(subsets)):
                     break
+            distinct = dict.fromkeys(subsets[i] for i in wave)
+            tasks = [group.create_task(self._aggregate(subset, references)) for subset in distinct]
+            made += [item for task in tasks for item in await task]
         return made
 
     async def _aggregate(
-        self, subset: tuple[str, ...], begin: int, end: int, references: Mapping[str, asyncio.Task[Made]]
+        self, subset: tuple[str, ...], references: Mapping[str, asyncio.Task[Made]]
     ) -> list[tuple[int, Aggregation]]:
-        """Aggregate one subset, as often as it was drawn for this wave, once its own references are in."""
-        drawn = [i for i, other in enumerate(self._plan.subsets[:end]) if other == subset]
-        indices = tuple(i for i in drawn if i >= begin)
+        """Aggregate one subset, as often as it was drawn, once its own references are in."""
+        indices = tuple(i for i, drawn in enumerate(self._plan.subsets) if drawn == subset)
         await asyncio.wait([references[name] for name in subset])
         made = {name: references[name].result() for name in subset}
         present = [(name, one.results[0]) for name, one in made.items()]
@@ -143,7 +140,6 @@ class _Exploring:
             subset,
             [(name, result) for name, result in present if isinstance(result, Completion)],
             indices,
-            first_sample=len(drawn) - len(indices),
             after=max(one.ends for one in made.values()),
         )
         return list(zip(indices, aggregations, strict=True))
