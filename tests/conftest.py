@@ -34,9 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--shared", type=Path, metavar="DIR", help="folder of benchmarks and recorded answers (default: ../shared)"
     )
+    group.addoption(
+        "--clients", action="store_true", help="run the examples of other makers' clients (installs each once, 1 GB)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "clients: a client of another maker, in an environment of its own (--clients)")
     shared = _shared(config)
     if config.getoption("--shared") and shared is None:
         raise pytest.UsageError(f"--shared {config.getoption('--shared')}: there is no such folder")
@@ -47,6 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("shared") and _shared(config) is None:
             item.add_marker(skip)
+        if item.get_closest_marker("clients") and not config.getoption("--clients"):
+            item.add_marker(pytest.mark.skip(reason="another maker's client: --clients"))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.serving import serving, simulated_bank
 def test_a_few_hundred_cases_find_nothing(tmp_path: Path) -> None:
     simulated_bank(tmp_path)
     with serving(tmp_path) as url:
-        report = fuzz(url.removesuffix("/v1"), examples=30)
+        report = fuzz(url.removesuffix("/v1"), examples=60, phases="examples,fuzzing")
     assert report.findings == (), report.details
     assert report.cases > 150
     assert report.accepted > 5
