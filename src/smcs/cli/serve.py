@@ -50,6 +50,8 @@ from smcs.cli import run_async
     help="What is kept of each request: nothing, names and numbers, or all texts too.",
 )
 @click.option("--traces-file", type=click.Path(path_type=Path), help="Where. Default: in the user's data folder.")
+@click.option("--traces-keep", type=int, help="How many traces are kept; the oldest go first.  [default: 20000]")
+@click.option("--traces-days", type=float, help="How long traces are kept.  [default: 90]")
 def command(
     pool: Path | None,
     bank: Path | None,
@@ -78,6 +80,7 @@ def command(
     values = {"host": host, "port": port, "results": shown_results, "traces": traces, "traces_file": traces_file}
     settings = validate(ServerSettings, {**values, **_names(limits)}, "smcs serve")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("smcs.server.living").setLevel(logging.INFO)  # changes of configuration are rare, and matter
     if access_log:
         logging.getLogger("smcs.server.access").setLevel(logging.INFO)
 

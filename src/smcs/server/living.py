@@ -151,6 +151,8 @@ class LivingHouse(House):
                 self.problem = str(error)
                 self._tell(False)
                 return False
+            if self.problem is not None:
+                log.info("the configuration can be used again")
             self._taken_up, self.problem = mark, None
             if now is not before:
                 self._move_to(now)

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from smcs import registry
 from smcs.server.recorder import Finished
 from smcs.server.service import Ask, Service
-from smcs.types import Aggregation, Reference
+from smcs.types import Aggregation, Reference, TotalUsage, Trace
 
 _MOST_NAMES = 300
 """Names of LLMs that metrics tell apart; a configuration that changes all day could bring any number."""
@@ -56,6 +56,7 @@ class Metrics:
             "cut_requests", "Answers that limits or dead LLMs left something out of.", "strategy"
         )
         self._reloads = self._counter("reloads", "Changes of pool file or bank.", "outcome")
+        self._replayed = self._counter("replayed_samples", "Samples of replays.", "source")
         self._lost = self._counter("lost_traces", "Traces that could not be stored.")
         self.registry.register(_State(service))
 
@@ -68,20 +69,34 @@ class Metrics:
         self._requests.labels(finished.ask.source, strategy, finished.status).inc()
         self._request_seconds.labels(strategy).observe(finished.outcome.seconds)
         self._queue_seconds.observe(finished.outcome.queued)
-        usage = finished.usage
+        replay, trace = finished.outcome.replay, finished.trace
+        if replay is not None:  # its usage is what it would have taken without the cache, which nobody has paid
+            self._replayed.labels("cache").inc(replay.reused)
+            self._replayed.labels("llm").inc(replay.made)
+            self._cost.labels(strategy).inc(replay.cost_usd)
+        else:
+            self._count_usage(finished.usage, strategy)
+            self._count_samples(trace)
+        if trace is not None:
+            self._count_trace(trace, strategy)
+
+    def _count_usage(self, usage: TotalUsage, strategy: str) -> None:
         self._calls.labels(strategy).inc(usage.calls)
         if usage.cost_usd is None:
             self._unpriced.labels(strategy).inc()
         else:
             self._cost.labels(strategy).inc(usage.cost_usd)
-        trace = finished.trace
-        if trace is None:
-            return
+
+    def _count_trace(self, trace: Trace, strategy: str) -> None:
         for stage, seconds in trace.seconds.items():
             name = stage if stage in _STAGES else _OTHER
             self._stage_seconds.labels(strategy, name.replace(" ", "_")).observe(seconds)
         if trace.cuts:
             self._cuts.labels(strategy).inc()
+
+    def _count_samples(self, trace: Trace | None) -> None:
+        if trace is None:
+            return
         for reference in trace.referencers:
             self._sample("reference", reference.llm, reference)
         for aggregation in trace.aggregations:

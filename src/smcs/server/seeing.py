@@ -19,7 +19,7 @@ from smcs.server.recorder import Recorder
 from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
 from smcs.server.spans import Spans
-from smcs.server.traces import TraceStore, open_traces
+from smcs.server.traces import Bounds, TraceStore, open_traces
 
 
 def install(service: Service) -> list[APIRouter]:
@@ -64,7 +64,8 @@ async def open_house(
     Raises:
         SmcsError: the pool, the bank or the traces cannot be opened.
     """
-    traces = await open_traces(settings.traces_file, settings.traces)
+    bounds = Bounds(count=settings.traces_keep, days=settings.traces_days)
+    traces = await open_traces(settings.traces_file, settings.traces, bounds=bounds)
     cache = None
     try:
         if traces is not None and traces.level == "full":

@@ -32,6 +32,8 @@ class ServerSettings(Settings):
         seconds: deadline of one answer.
         traces: what is kept of each request: nothing, how it went, or all texts.
         traces_file: where; by default in the user's data folder.
+        traces_keep: how many traces are kept; the oldest go first.
+        traces_days: how long.
         results: results files of ``smcs eval`` that the page shows.
     """
 
@@ -51,4 +53,6 @@ class ServerSettings(Settings):
     seconds: Seconds | None = None
     traces: Literal["off", "metadata", "full"] = "metadata"
     traces_file: Path | None = None
+    traces_keep: PositiveInt = 20_000
+    traces_days: Annotated[float, Field(gt=0)] = 90.0
     results: tuple[Path, ...] = ()

@@ -13,6 +13,7 @@ import pytest
 from smcs.protocols import Progress
 from smcs.server.call_cache import CallCache, cache_path, forget, open_call_cache
 from smcs.server.living import LivingHouse
+from smcs.server.metrics import Metrics
 from smcs.server.recorder import Recorder
 from smcs.server.service import Ask, Served, Service
 from smcs.server.settings import ServerSettings
@@ -29,7 +30,8 @@ class Replaying:
         self.samples = 0
         self.store = store
         self.service = Service(house, ServerSettings(), store)
-        self.service.watchers.append(Recorder(house, store))
+        self.metrics = Metrics(self.service)
+        self.service.watchers.append(Recorder(house, store, [self.metrics]))
         for llm in house.system.pool:
             self._count(llm.llm)
 
@@ -103,6 +105,11 @@ async def test_a_replay_pays_only_for_what_is_new(world: Any) -> None:
         other = await it.service.replay(first.id, strategy="majority")
         assert other.answer.trace.aggregations == ()
         assert it.samples == before, "its votes are the references"
+        assert (await it.replay_of(other))["made"] == 0
+        value = it.metrics.registry.get_sample_value
+        assert value("smcs_replayed_samples_total", {"source": "llm"}) == it.samples - 7
+        assert value("smcs_cost_usd_total", {"strategy": "majority"}) == 0
+        assert value("smcs_calls_total", {"strategy": "smcs"}) == first.answer.usage.calls, "replays add none"
 
 
 async def test_ordinary_requests_are_never_answered_from_the_cache(world: Any) -> None:
