@@ -54,6 +54,8 @@ def cost_plot(report: Report) -> str:
     """Accuracy against the tokens of an answer; numbers in the order of accuracy."""
     known = [row for row in report.rows if not math.isnan(row.average.mean) and row.tokens > 0]
     known.sort(key=lambda row: -row.average.mean)
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter  # noqa: PLC0415
+
     with _drawing("Accuracy against tokens of an answer", max(4.2, 1.2 + 0.2 * len(known))) as (place, svg):
         handles = []
         for number, row in reversed(list(enumerate(known, 1))):  # the best on top
@@ -70,6 +72,9 @@ def cost_plot(report: Report) -> str:
             )  # fmt: skip
         if known:
             place.set_xscale("log")
+            place.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            place.xaxis.set_major_formatter(EngFormatter(sep=""))
+            place.xaxis.set_minor_formatter(NullFormatter())
             place.margins(x=0.12, y=0.08)
             place.legend(
                 handles=handles[::-1], loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=8.5,

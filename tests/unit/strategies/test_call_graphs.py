@@ -117,6 +117,10 @@ class TestWeighted:
         answer = await lab.build("weighted:n_base=6:open_options=2").answer(live, seed=0)
         assert answer.text == "The answer is 1."
 
+    async def test_everybody_is_asked_once_and_together(self, lab: Any) -> None:
+        await together(lab, lab.build("weighted"), "abcd")
+        assert counts(lab) == dict.fromkeys("abcd", 1)
+
     async def test_only_the_k_with_the_largest_priors_are_asked(self, make_lab: Any) -> None:
         lab = make_lab(k=2)
         await lab.build("weighted:voters=retrieved").answer(QUESTION, seed=0)
@@ -207,6 +211,23 @@ class TestMoA:
         assert "from d" not in last
         assert len(answer.trace.aggregations) == 5
         assert answer.trace.winner == 4
+
+    async def test_a_further_layer_is_asked_together(self, lab: Any) -> None:
+        def answer_once(name: str) -> Any:
+            def reply(request: Any, sample: int) -> str:
+                if not is_aggregation(request):
+                    lab.llms[name].released.clear()  # holds its next answer back
+                return f"from {name}"
+
+            return reply
+
+        for name, llm in lab.llms.items():
+            llm.reply = answer_once(name)
+        task = asyncio.create_task(lab.build("moa:layers=2:aggregator=a").answer(QUESTION, seed=0))
+        await until(lambda: all(len(lab.asked(name)) == 2 for name in "abcd"))
+        for llm in lab.llms.values():
+            llm.released.set()
+        await task
 
     async def test_some_llms_only(self, lab: Any) -> None:
         await lab.build('moa:llms=["b", "c"]:aggregator=d').answer(QUESTION, seed=0)

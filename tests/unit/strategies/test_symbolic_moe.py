@@ -85,6 +85,19 @@ class TestCallGraph:
         await strategy.answer(QUESTION, seed=1)
         assert len([r for r in lab.asked("a")[before:] if is_annotation(r)]) == 1, "the bank is annotated once"
 
+    async def test_recruits_are_asked_together(self, lab: Any) -> None:
+        skilled(lab, {})
+        for name in "bcd":
+            lab.llms[name].released.clear()
+        strategy = lab.build("symbolic-moe:variant=compared:aggregator=a:recruits=100")
+        task = asyncio.create_task(strategy.answer(QUESTION, seed=0))
+        await asyncio.gather(*(lab.llms[name].asked.wait() for name in "bcd"))
+        for name in "bcd":
+            lab.llms[name].released.set()
+        trace = (await task).trace
+        assert sum(trace.prior.values()) == pytest.approx(1), "the chances with which LLMs are drawn"
+        assert sorted(trace.prior, key=trace.prior.__getitem__, reverse=True) == ["a", "b", "c", "d"]
+
     async def test_the_bank_is_annotated_once_for_many_at_once(self, lab: Any) -> None:
         skilled(lab, {})
         strategy = lab.build("symbolic-moe:variant=compared:aggregator=a")
