@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,12 @@ def command(
     Any client of OpenAI's API can be pointed at the address that is printed; a browser at the same without /v1.
     """
     import logging
+    import sys
+
+    # The linear algebra here is small, and its threads would wait for each other in busy loops.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # A thread that stores traces or embeds is not to hold up the event loop for long.
+    sys.setswitchinterval(0.001)
 
     from smcs.config import validate
     from smcs.server.settings import ServerSettings

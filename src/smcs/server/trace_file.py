@@ -43,7 +43,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from smcs.errors import SmcsError, UsageError
-from smcs.server.trace_record import Record, columns
+from smcs.server.trace_record import Record, as_json, columns
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "smcs traces", "1"
 _BUSY_S = 30.0
+_CHECKED_EVERY = 256
 _AT_ONCE = 500
 _MAGIC = b"SQLite format 3\0"
 
@@ -143,6 +144,9 @@ class TraceFile:
         self.path = path
         self._engine = engine
         self._bounds = bounds
+        self._kept: tuple[int, float] | None = None
+        """How many there are and their bytes, at most; None before they have been counted."""
+        self._unchecked = 0
 
     @classmethod
     def open(cls, path: Path, *, write: bool = True, bounds: Bounds | None = None) -> TraceFile:
@@ -170,14 +174,18 @@ class TraceFile:
         """Let go of the file."""
         self._engine.dispose()
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Store records, and let go of what exceeds the bounds. A known id's record takes the earlier one's place."""
-        rows = [_row(record) for record in records]
-        statement = sqlite.insert(_traces)
-        fresh = {name: statement.excluded[name] for name in rows[0] if name not in {"id", "judged"}}
+    def add(self, records: Sequence[Record], written: Sequence[str] | None = None) -> None:
+        """Store records, and let go of what exceeds the bounds. A known id's record takes the earlier one's place.
+
+        Args:
+            written: the same as JSON, where that is at hand.
+        """
+        texts = written if written is not None else [as_json(record) for record in records]
+        rows = [_row(record, text) for record, text in zip(records, texts, strict=True)]
         with self._using() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=fresh), rows)
-            self._prune(connection)
+            connection.execute(_UPSERT, rows)
+            if self._may_exceed(rows):
+                self._prune(connection)
 
     def get(self, trace_id: str) -> Record | None:
         """A record by its id, with its feedback."""
@@ -256,6 +264,17 @@ class TraceFile:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 
+    def _may_exceed(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the bounds may be exceeded with these; counting all of them each time would take ever longer."""
+        bounds = self._bounds
+        self._unchecked += len(rows)
+        if self._kept is None or self._unchecked >= _CHECKED_EVERY:
+            return True
+        count, size = self._kept
+        self._kept = count, size = count + len(rows), size + sum(row["size"] for row in rows)
+        aged = any(row["time"] < time.time() - bounds.days * 86_400 for row in rows)
+        return aged or count > bounds.count or size > bounds.megabytes * 1e6
+
     def _prune(self, connection: Connection) -> None:
         bounds, table = self._bounds, _traces.c
         old = time.time() - bounds.days * 86_400
@@ -270,6 +289,7 @@ class TraceFile:
                 gone.append(seq)
                 count, size = count - 1, size - one
             connection.execute(delete(_traces).where(table.seq.in_(gone)))
+        self._kept, self._unchecked = (count, float(size)), 0
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Connection]:
@@ -291,8 +311,17 @@ def _reason(error: Exception) -> str:
     return text
 
 
-def _row(record: Record) -> dict[str, Any]:
-    body = zstandard.ZstdCompressor(level=3).compress(json.dumps(record, ensure_ascii=False).encode())
+def _upsert() -> Any:
+    statement = sqlite.insert(_traces)
+    fresh = {c.name: statement.excluded[c.name] for c in _traces.c if c.name not in {"seq", "id", "judged"}}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=fresh)
+
+
+_UPSERT = _upsert()
+
+
+def _row(record: Record, text: str) -> dict[str, Any]:
+    body = zstandard.ZstdCompressor(level=3).compress(text.encode())
     return {**columns(record), "judged": 0, "size": len(body), "body": body}
 
 

@@ -8,8 +8,9 @@ named below is kept, so that a key which somebody adds later gives nothing away.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from smcs.bank.records import storable
@@ -49,7 +50,7 @@ _IN_CALL = (
     "cost_usd",
     "seconds",
 )
-_IN_SUPPORT = ("id", "benchmark", "similarity")
+_IN_SUPPORT = {"id": None, "benchmark": None, "similarity": None}.keys()
 _IN_TIMELINE = ("stage", "index", "llm", "state", "at_s", "tokens")
 
 
@@ -82,6 +83,33 @@ def clean(value: Any, redact: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [clean(item, redact) for item in value]
     return value if value is None or isinstance(value, int) else storable(redact(str(value)))
+
+
+def as_json(record: Record) -> str:
+    """A record that is clean, as it is stored."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+def json_if_clean(record: Record, redact_json: Callable[[str], str]) -> str | None:
+    """The record as it is stored, where `clean` would change nothing: almost always, and in a tenth of its time.
+
+    Args:
+        redact_json: replaces secrets as they stand in JSON (see `in_json`).
+
+    Returns:
+        None where it has to be cleaned.
+    """
+    try:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError):
+        return None
+    return text if "\\u0000" not in text and redact_json(text) == text else None
+
+
+def in_json(secrets: Sequence[str]) -> list[str]:
+    """Secrets as they stand in a text of JSON."""
+    return [json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets]
 
 
 def redactor(secrets: Sequence[str]) -> Callable[[str], str]:
@@ -120,7 +148,8 @@ def columns(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trace_without_texts(trace: Mapping[str, Any]) -> Record:
     kept = _only(trace, _IN_TRACE)
-    kept["support"] = [_only(item, _IN_SUPPORT) for item in trace.get("support") or []]
+    support = trace.get("support") or []
+    kept["support"] = [item if item.keys() <= _IN_SUPPORT else _only(item, _IN_SUPPORT) for item in support]
     for stage in ("referencers", "aggregations"):
         kept[stage] = [_call_without_texts(call) for call in trace.get(stage) or []]
     return kept
@@ -131,7 +160,7 @@ def _call_without_texts(call: Mapping[str, Any]) -> Record:
     return {**_only(call, _IN_CALL), "error": _only(error, ("kind", "attempts")) if error else None}
 
 
-def _only(values: Mapping[str, Any], keys: Sequence[str]) -> Record:
+def _only(values: Mapping[str, Any], keys: Iterable[str]) -> Record:
     return {key: values[key] for key in keys if key in values}
 
 

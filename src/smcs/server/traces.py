@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar
 
 from smcs.server.trace_file import Bounds, TraceFile, TracesError, UnknownTraceError, default_path
-from smcs.server.trace_record import Level, Record, at_level, clean, redactor
+from smcs.server.trace_record import Level, Record, as_json, at_level, clean, in_json, json_if_clean, redactor
 
 T = TypeVar("T")
 Verdict: TypeAlias = Literal["right", "wrong"]
@@ -30,7 +30,7 @@ class TraceStore:
         self._file = file
         self.level = level
         self._secrets = set(secrets)
-        self._redact = redactor(secrets)
+        self._redact, self._redact_json = redactor(secrets), redactor(in_json(secrets))
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="smcs-traces")
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
         self._on_the_way: dict[str, asyncio.Future[None]] = {}
@@ -44,7 +44,8 @@ class TraceStore:
     def keep_out(self, secrets: Sequence[str]) -> None:
         """Let these secrets not be stored either."""
         self._secrets.update(secrets)
-        self._redact = redactor(tuple(self._secrets))
+        known = tuple(self._secrets)
+        self._redact, self._redact_json = redactor(known), redactor(in_json(known))
 
     async def add(self, record: Record) -> None:
         """Store what this level keeps of a record (see `smcs.server.trace_record`); returns once it can be found.
@@ -157,7 +158,16 @@ class TraceStore:
                         done.set_result(None)
 
     def _store(self, records: Sequence[Record]) -> None:
-        self._file.add([clean(at_level(record, self.level), self._redact) for record in records])
+        kept = [self._cleaned(at_level(record, self.level)) for record in records]
+        self._file.add([record for record, _ in kept], [text for _, text in kept])
+
+    def _cleaned(self, record: Record) -> tuple[Record, str]:
+        """A record fit to be stored, and its JSON."""
+        text = json_if_clean(record, self._redact_json)
+        if text is not None:
+            return record, text
+        cleaned: Record = clean(record, self._redact)
+        return cleaned, as_json(cleaned)
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)

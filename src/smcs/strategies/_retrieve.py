@@ -92,7 +92,7 @@ class Retriever:
         else:
             prior = accuracy = await self.estimates.accuracy(embedding)
             fallbacks = self._unknown()
-        items = tuple(self._support_item(i, similarity[i]) for i in nearest)
+        items = tuple(map(self._support_item, nearest.tolist(), similarity[nearest].tolist()))
         return Retrieval(bank.llms, items, prior, accuracy, fallbacks, nearest)
 
     @property
@@ -116,7 +116,7 @@ class Retriever:
 
     def _support_item(self, index: int, similarity: float) -> SupportItem:
         question = self.bank.questions[index]
-        return SupportItem(question.id, question.benchmark, float(similarity), question.text)
+        return SupportItem(question.id, question.benchmark, similarity, question.text)
 
 
 async def available(
