@@ -25,7 +25,7 @@ from smcs.bank.keys import sampling_dict
 from smcs.bank.records import Answered, Failed, Graded, Record, Reused, Setting, packed_logprobs, storable
 from smcs.bank.store import BankStore
 
-_GATHER_S = 0.004
+_GATHER_S = 0.001
 
 
 class BankWriter:

@@ -20,6 +20,8 @@ _CACHED = 4096
 _WORD_START = re.compile(r"\b\w")
 _LETTER = re.compile(r"\(?([A-Z])\)?")
 _STATEMENT = re.compile(r"[Tt]he (?:final |correct )?answer is:?\s+(.+?)\s*$", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"X|[A-Z]\)?, where .*|\\boxed\{\.\.\.\}")
+"""What an instruction that asks for a statement has in its place, such as "The answer is (X), where X is the letter"."""
 _AROUND = " \t.*`$\"'()[]"
 
 
@@ -125,7 +127,7 @@ def squeeze(text: str) -> str:
 def stated_answers(text: str) -> list[str]:
     """The answers that a text states, in order: what follows "the answer is" at the end of a line."""
     found = [match[1].strip(_AROUND) for match in _STATEMENT.finditer(text)]
-    return [answer for answer in found if answer and answer != "X"]  # X: the placeholder of an instruction
+    return [answer for answer in found if answer and not _PLACEHOLDER.fullmatch(answer)]
 
 
 def same_answer(one: str, other: str) -> bool:
