@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from smcs import registry
 from smcs.errors import BankError, SmcsError
+from smcs.graders import _function
 from smcs.protocols import Grader
 from smcs.types import Grade, Question
 
@@ -58,6 +59,18 @@ class Reply:
         return cls(Grade(correct, extracted, reason), later)
 
 
+def find_grader(name: str) -> Grader:
+    """The grader that a question names: a plug-in, or a function of the user's (``module:function``).
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if _function.is_function(name):
+        return _function.load(name)
+    grader: Grader = registry.find("graders", name).create()
+    return grader
+
+
 @dataclass(slots=True)
 class Graders:
     """The graders by name, each looked up once."""
@@ -71,7 +84,7 @@ class Graders:
             UnknownNameError: there is none.
         """
         if name not in self._found:
-            self._found[name] = registry.find("graders", name).create()
+            self._found[name] = find_grader(name)
         return self._found[name]
 
     def version(self, name: str) -> str | None:

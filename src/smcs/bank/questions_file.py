@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
-from smcs import registry
+from smcs.bank.grading import find_grader
 from smcs.errors import QuestionError, UnknownNameError
 from smcs.protocols import Grader
+from smcs.registry import did_you_mean
 from smcs.types import Question
 
 OnError: TypeAlias = Literal["stop", "skip"]
@@ -46,6 +47,12 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Sorts problems by file and line."""
+        file, _, line = self.where.rpartition(":")
+        return (file, int(line)) if line.isdigit() else (self.where, 0)
 
 
 def read_questions(path: Path, parse: Parse | None = None) -> tuple[list[SourceQuestion], list[Problem]]:
@@ -82,7 +89,7 @@ def parse_line(line: bytes, default_benchmark: str = "custom") -> tuple[Question
     row = json_object(line)
     for key in row:
         if key not in KEYS:
-            raise QuestionError(f"unknown key {key!r}{registry.did_you_mean(key, list(KEYS))}")
+            raise QuestionError(f"unknown key {key!r}{did_you_mean(key, list(KEYS))}")
     for key in _REQUIRED:
         if row.get(key) is None:
             raise QuestionError(f"{key!r} is missing")
@@ -150,10 +157,9 @@ def problems_error(problems: list[Problem]) -> QuestionError:
 
 def _grader_or_problem(name: str) -> Grader | str:
     try:
-        grader: Grader = registry.find("graders", name).create()
+        return find_grader(name)
     except UnknownNameError as error:
         return str(error)
-    return grader
 
 
 def json_object(line: bytes) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def gather(
         here_already += len(good[:limit]) - len(new)
         chosen += new
     chosen, taken = check_ids(chosen, dict.fromkeys(known, "another question in the bank"))
-    problems += taken
+    problems = sorted([*problems, *taken], key=lambda problem: problem.place)
     if problems and on_error == "stop":
         raise problems_error(problems)
     if not chosen and not here_already:

@@ -21,7 +21,7 @@ _WORD_START = re.compile(r"\b\w")
 _LETTER = re.compile(r"\(?([A-Z])\)?")
 _STATEMENT = re.compile(r"[Tt]he (?:final |correct )?answer is:?\s+(.+?)\s*$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"X|[A-Z]\)?, where .*|\\boxed\{\.\.\.\}")
-"""What an instruction that asks for a statement has in its place, such as "The answer is (X), where X is the letter"."""
+"""What an instruction has where the answer is to stand, such as "The answer is (X), where X is the letter"."""
 _AROUND = " \t.*`$\"'()[]"
 
 
