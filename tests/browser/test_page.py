@@ -161,6 +161,7 @@ class TestSeeing:
         await page.keyboard.press("ArrowDown")
         await expect(page.locator(".told")).to_contain_text(re.compile(r"\d+\.\d % right, standard error .*16 of 16"))
         await expect(page.locator(".sources tbody tr")).to_have_count(2)
+        await expect(page.get_by_role("columnheader", name="Not gradable")).to_be_visible()
 
     async def test_runs_show_tables_and_plots(self, page: Page) -> None:
         await page.click("nav a[data-view=runs]")
@@ -171,8 +172,9 @@ class TestSeeing:
         await page.get_by_label("Of", exact=True).select_option("majority")
         await expect(page.locator(".interval-label", has_text="less single:llm=ada")).to_be_visible()
 
-    async def test_traces_are_found_opened_and_asked_again(self, page: Page, site: str) -> None:
+    async def test_traces_are_found_opened_and_asked_again(self, page: Page, site: str, endpoint: Endpoint) -> None:
         await ask(page, "What is 5 plus 6, quetzal?")
+        before = endpoint.simulated.calls
         await page.click("nav a[data-view=traces]")
         await page.get_by_label("Search").fill("QUETZAL")
         await expect(page.locator(".trace")).to_have_count(1)
@@ -187,6 +189,8 @@ class TestSeeing:
         await page.get_by_label("Aggregations, n").fill("1")
         await page.get_by_role("button", name="Ask", exact=True).click()
         await expect(page.locator(".view.ask .feedback")).to_be_visible()
+        await expect(page.get_by_text("4 of 4 samples came from the cache")).to_be_visible()
+        assert endpoint.simulated.calls == before
         found = fetched(f"{site}page/api/traces?text=quetzal")["traces"]
         assert [trace["source"] for trace in found] == ["replay", "page"]
 

@@ -78,10 +78,12 @@ class Served:
 
     Attributes:
         id: of the request, its trace and its completion.
+        replay: what a replay has taken; None for all other requests.
     """
 
     id: str
     answer: Answer
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ class Service:
             raise
         finally:
             self._end(ask, Outcome(answer, failed, queued, time.monotonic() - begin, replay))
-        return Served(ask.id, answer)
+        return Served(ask.id, answer, replay)
 
     async def replay(
         self,

@@ -65,7 +65,10 @@ async def answered(service: Service, ask: Ask, mailbox: Mailbox) -> dict[str, An
             kept |= {"trace": _trace(service, trace)}
         retry = isinstance(error, CallError | NoAnswerError)
         return {"event": "error", "kind": told["code"], "message": told["message"], "retry": retry, "record": kept}
-    return {"event": "answer", "id": served.id, "record": record(status="ok", **_answer(service, served.answer))}
+    kept = record(status="ok", **_answer(service, served.answer))
+    if served.replay is not None:
+        kept["replay"] = {"of": ask.replay_of, **dataclasses.asdict(served.replay)}
+    return {"event": "answer", "id": served.id, "record": kept}
 
 
 def _answer(service: Service, answer: Answer) -> dict[str, Any]:

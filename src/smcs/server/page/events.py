@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from smcs.types import CallUpdate, Event, Fetching, Planned, Retrieved, Scored
@@ -76,7 +76,7 @@ def to_dict(event: Event, at_s: float) -> Made:
 
 async def streamed(
     answering: Callable[[Mailbox], Coroutine[Any, Any, Made]],
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Run an answer and send what happens, then its end. Closing the iterator cancels the answer and all its calls.
 
     Args:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from smcs.bank.connect import Location
+from smcs.server.living import LivingHouse
 from smcs.server.openai.errors import ApiError
 from smcs.server.page import showing
 from smcs.server.page.asking import answered, ask_of
@@ -18,6 +20,7 @@ from smcs.server.page.runs import Runs
 from smcs.server.page.schemas import AskBody, FeedbackBody
 from smcs.server.service import Ask, Service
 from smcs.server.traces import TraceStore, Verdict
+from smcs.system import starter_bank
 
 _STREAM = {**HEADERS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _AT_ONCE = 200
@@ -65,7 +68,7 @@ def _bank_and_runs(routes: APIRouter, service: Service) -> None:
     @routes.get("/page/api/bank")
     async def bank() -> Response:
         system = service.house.system
-        return _json(await asyncio.to_thread(showing.bank, system.bank, system.pool))
+        return _json(await asyncio.to_thread(showing.bank, system.bank, system.pool, _location(service)))
 
     @routes.get("/page/api/runs")
     async def listed() -> Response:
@@ -112,6 +115,11 @@ def _traces(routes: APIRouter, service: Service) -> None:
         verdict: Verdict = "right" if body.verdict == "right" else "wrong"
         kept = await service.traces.add_feedback(body.trace, verdict, answer=body.answer)
         return _json({"stored": True, "texts": kept})
+
+
+def _location(service: Service) -> Location | None:
+    house = service.house
+    return house.sources.bank or starter_bank() if isinstance(house, LivingHouse) else None
 
 
 async def _found(

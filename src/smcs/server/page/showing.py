@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from smcs import registry
 from smcs.bank import QuestionBank
-from smcs.bank.tables import Cell
+from smcs.bank.connect import Location
+from smcs.bank.store import open_bank
+from smcs.bank.tables import Cell, summary
+from smcs.errors import BankError
 from smcs.pool import Pool
 from smcs.server.settings import ServerSettings
 from smcs.system import System
@@ -36,19 +39,39 @@ def configuration(system: System, settings: ServerSettings) -> dict[str, Any]:
     }
 
 
-def bank(held: QuestionBank, pool: Pool) -> dict[str, Any]:
-    """Capability by LLM and benchmark, what is observed of it, and where the questions come from."""
+def bank(held: QuestionBank, pool: Pool, location: Location | None = None) -> dict[str, Any]:
+    """Capability by LLM and benchmark, what is observed of it, and where the questions come from. Blocks.
+
+    Args:
+        location: where the bank is stored; adds what only its store knows: failures, tokens, cost.
+    """
     columns: dict[str, list[int]] = {}
     for i, question in enumerate(held.questions):
         columns.setdefault(question.benchmark, []).append(i)
     places = {name: np.array(at) for name, at in columns.items()}
+    stored = _stored(location)
     return {
+        "made": stored.get("made"),
         "questions": len(held),
         "benchmarks": {name: len(at) for name, at in columns.items()},
         "embedder": asdict(held.embedder),
-        "llms": [_llm(held, row, name, pool, places) for row, name in enumerate(held.llms)],
+        "llms": [
+            {**_llm(held, row, name, pool, places), "stored": stored.get("llms", {}).get(name)}
+            for row, name in enumerate(held.llms)
+        ],
         "sources": [_source(held, name, at) for name, at in columns.items()],
     }
+
+
+def _stored(location: Location | None) -> dict[str, Any]:
+    if location is None:
+        return {}
+    try:
+        with open_bank(location) as store:
+            held = summary(store).to_dict()
+    except BankError:  # moved away since it was loaded; what is in memory still answers
+        return {}
+    return {"made": held["made"], "llms": {llm["name"]: llm for llm in held["llms"]}}
 
 
 def _llm(held: QuestionBank, row: int, name: str, pool: Pool, places: Mapping[str, NDArray[np.intp]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import { answer } from "./markdown.js";
 import { Progress } from "./progress.js";
 import { Settings } from "./settings.js";
 import { configuration, remember, takeDraft } from "./state.js";
+import { fromCache } from "./why.js";
 
 const view = { ready: false, history: [], replay: null, running: null, progress: null };
 
@@ -133,7 +134,7 @@ function finish(ended, asked, progress, result) {
   }
   progress.stop(`Answered in ${seconds(record.seconds)}.`);
   progress.element.replaceWith(folded(["How the pool worked: ", summary(record)], () => progress.element));
-  put(result, answer(record.answer), notes(record), h("p", { class: "actions" }, whyLink(record), copyButton(record.answer)), feedback(record));
+  put(result, answer(record.answer), notes(record), record.replay && h("p", { class: "muted" }, `${fromCache(record.replay)} came from the cache.`), h("p", { class: "actions" }, whyLink(record), copyButton(record.answer)), feedback(record));
   view.history = [...asked.history, { role: "user", content: asked.question }, { role: "assistant", content: record.answer }];
   view.replay = null;
   view.again.hidden = true;

@@ -70,14 +70,26 @@ function walk(event, cells) {
 }
 
 function coverage(bank) {
-  const full = bank.llms.some((llm) => llm.usage);
+  const full = bank.llms.some((llm) => llm.stored);
   const columns = ["LLM", "Graded", ...(full ? ["Not gradable", "Ungraded", "Failed", "Tokens", "Cut off", "Cost"] : [])];
-  const rows = bank.llms.map((llm) => {
-    const cell = llm.total;
-    const usage = llm.usage;
-    return [[bdi(llm.name), llm.model && h("span", { class: "muted" }, " ", bdi(llm.model))], [`${count(cell.graded)} of ${count(cell.questions)}`, bar(cell.questions ? cell.graded / cell.questions : 0)], ...(full ? [count(cell.not_gradable), count(cell.ungraded), count(cell.failed), usage ? count(usage.prompt_tokens + usage.completion_tokens) : "–", usage ? count(usage.cut_off) : "–", usage ? usd(usage.cost_usd) : "–"] : [])];
-  });
-  return section("Coverage", table(columns, rows, { right: columns.map((_, i) => i).slice(1) }));
+  const rows = bank.llms.map((llm) => [
+    [bdi(llm.name), llm.model && h("span", { class: "muted" }, " ", bdi(llm.model))],
+    [`${count(llm.total.graded)} of ${count(llm.total.questions)}`, bar(llm.total.questions ? llm.total.graded / llm.total.questions : 0)],
+    ...(full ? stored(llm.stored) : []),
+  ]);
+  const failures = bank.llms.filter((llm) => Object.keys(llm.stored?.failures ?? {}).length);
+  return section(
+    "Coverage",
+    table(columns, rows, { right: columns.map((_, i) => i).slice(1) }),
+    failures.map((llm) => h("p", { class: "muted" }, bdi(llm.name), " failed, and has not answered since: ", Object.entries(llm.stored.failures).map(([kind, n]) => `${n} ${kind}`).join(", "))),
+  );
+}
+
+/** What only the bank's file knows of an LLM. */
+function stored(known) {
+  if (!known) return ["–", "–", "–", "–", "–", "–"];
+  const { total, usage } = known;
+  return [count(total.not_gradable), count(total.ungraded), count(total.failed), count(usage.prompt_tokens + usage.completion_tokens), count(usage.cut_off), usd(usage.cost_usd)];
 }
 
 function sources(bank) {

@@ -56,6 +56,8 @@ function head(record) {
     usage && ["Tokens", `${count(usage.prompt_tokens)} + ${count(usage.completion_tokens)}`],
     usage && ["Cost", usd(usage.cost_usd)],
     ["Seed", String(record.seed ?? 0)],
+    record.replay && ["From the cache", fromCache(record.replay)],
+    record.replay?.of && ["Asked before as", h("a", { href: `#/why/${encodeURIComponent(record.replay.of)}` }, bdi(record.replay.of))],
   ].filter(Boolean);
   const failed = record.status && record.status !== "ok";
   return h(
@@ -68,6 +70,11 @@ function head(record) {
     h("p", { class: "actions" }, record.question && h("button", { type: "button", onclick: () => replay(record) }, "Ask again with other settings"), download(record), h("span", { class: "muted small" }, "trace ", h("code", {}, bdi(record.id)))),
     record.answer && feedback(record),
   );
+}
+
+/** How much of a replay had been answered before. */
+export function fromCache(replay) {
+  return `${count(replay.reused)} of ${plural(replay.reused + replay.made, "sample")}`;
 }
 
 function replay(record) {
