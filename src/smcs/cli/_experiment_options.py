@@ -16,7 +16,7 @@ _RECORDED = (
     ),
     click.option("--k", type=click.IntRange(min=1), default=7, show_default=True, help="recorded: LLMs to select."),
     click.option(
-        "--draws", type=click.IntRange(1, 1000), default=10, show_default=True, help="recorded: random draws."
+        "--draws", type=click.IntRange(1, 1000), help="Random pools or selections. Default: 10 recorded, 1 live."
     ),
 )
 _CALLING = (

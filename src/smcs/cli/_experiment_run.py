@@ -15,6 +15,9 @@ from smcs.experiments import rendering
 from smcs.experiments.exhibit import Exhibit, Source
 
 
+_DRAWS = 10
+
+
 def run_exhibit(
     name: str, sources: Sequence[str], *, source: Source, out: Path | None, as_json: bool, **options: Any
 ) -> int:
@@ -98,7 +101,7 @@ def _recorded(name: str, options: dict[str, Any]) -> Exhibit:
         return made
     replayed = run_async(
         read_replayed(
-            options["data"], options["embedder"], k=options["k"], seed=options["seed"], draws=options["draws"],
+            options["data"], options["embedder"], k=options["k"], seed=options["seed"], draws=options["draws"] or _DRAWS,
             report=report,
         )
     )  # fmt: skip
