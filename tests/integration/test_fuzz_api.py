@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from benchmarks.fuzz import fuzz
 from tests.serving import serving, simulated_bank
 
 
+@pytest.mark.timeout(600)  # a machine that does much else besides takes minutes for it
 def test_a_few_hundred_cases_find_nothing(tmp_path: Path) -> None:
     simulated_bank(tmp_path)
     with serving(tmp_path) as url:
-        report = fuzz(url.removesuffix("/v1"), examples=60, phases="examples,fuzzing")
+        report = fuzz(url.removesuffix("/v1"), examples=40, phases="examples,fuzzing")
     assert report.findings == (), report.details
     assert report.cases > 150
     assert report.accepted > 5
