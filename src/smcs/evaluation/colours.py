@@ -29,6 +29,10 @@ _OF_NAME = {
     "equation4": "#2ca02c",
     "global": "#8c564b",
     "kernel-ridge-shared": "#c1272d",
+    "kernel-ridge": "#ff9896",
+    "ridge": "#ff7f0e",
+    "softmax": "#9467bd",
+    "shrinkage": "#1f77b4",
 }
 
 

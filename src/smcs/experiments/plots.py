@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from smcs.evaluation.colours import colour_of
 from smcs.experiments.figures import Json
@@ -27,6 +28,7 @@ _NAMES = {
     "weighted-k": "prior-weighted vote of the K",
     "oracle": "oracle",
 }
+_WITHOUT_K = ("best-single", "majority", "retrieval-top1")
 _MARKS = dict(zip(_SHOWN, ("s", "o", "v", "P", "D", "^", "*"), strict=True))
 Draw: TypeAlias = Callable[[Axes, Sequence[Json]], None]
 _WIDTH, _HEIGHT = 4.6, 3.9
@@ -54,9 +56,11 @@ def draw_study(study: Json, folder: Path, ending: str = "png") -> list[Path]:
         figures["leave-out"] = _panels(parts["leave-out"], _leave_out, f"Without the strongest LLMs (K = {k})")
     if parts.get("k"):
         whole = [row for row in parts["k"] if row["without"] == 0]
-        figures["k"] = _panels(whole, _by("k", "K, LLMs that the prior selects"), "By K, the whole pool")
+        figures["k"] = _panels(
+            whole, _by("k", "K, LLMs that the prior selects"), "By K, the whole pool (bands: standard error)"
+        )
         rest = [row for row in parts["k"] if row["without"] == 2]
-        title = "By K, without the two strongest LLMs"
+        title = "By K, without the two strongest LLMs (bands: standard error)"
         figures["k-without-two"] = _panels(rest, _by("k", "K, LLMs that the prior selects"), title)
     if parts.get("pool-size"):
         title = f"By the size of the pool (K = {k}): means of random pools ± standard deviation"
@@ -100,9 +104,23 @@ def _by(key: str, label: str) -> Draw:
 
     def draw(panel: Axes, rows: Sequence[Json]) -> None:
         x = np.array([row[key] for row in rows], float)
-        names = [name for name in _SHOWN if name in rows[0]["strategies"]]
+        # What no choice among the answers can exceed grows with the pool, and would hide the rest where it does not.
+        names = [name for name in _SHOWN if name in rows[0]["strategies"] and (key == "llms" or name != "oracle")]
         for i, name in enumerate(names):
             values = [row["strategies"][name] for row in rows]
+            if key == "k" and name in _WITHOUT_K:
+                value = values[0]
+                # Dashes over a line: two of them may be the same LLM.
+                style = "-" if name == "best-single" else "--"
+                panel.axhline(100 * value["accuracy"], color=colour_of(name), linestyle=style, label=_NAMES[name])
+                panel.axhspan(
+                    100 * value["accuracy"] - _spread(value),
+                    100 * value["accuracy"] + _spread(value),
+                    color=colour_of(name),
+                    alpha=0.08,
+                    linewidth=0,
+                )
+                continue
             spread = [_spread(value) for value in values]
             # A little apart, so that bars do not cover each other.
             shift = (i - (len(names) - 1) / 2) * 0.012
@@ -179,6 +197,7 @@ def _priors(benchmarks: Mapping[str, Json]) -> Figure:
         panel.set_yticks(range(len(names)), names, fontsize=9)
         panel.set_title(f"{benchmark} ({next(iter(found.values()))['pairs'] if found else 0} pairs)", fontsize=10)
         panel.set_xlabel("pairwise ranking score, 95% interval")
+        panel.xaxis.set_major_locator(MaxNLocator(5))
         panel.grid(visible=True, axis="x", color="#e5e5e5", linewidth=0.7)
         panel.spines[["top", "right"]].set_visible(False)
     figure.suptitle("How well priors rank right LLMs above wrong ones", fontsize=11)

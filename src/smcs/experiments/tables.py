@@ -91,11 +91,15 @@ def _ordered(strategies: Mapping[str, Json]) -> Iterable[tuple[str, Json]]:
 
 def _differences(name: str, row: Json) -> Table:
     cells = [
-        (f"{d['one']} less {d['other']}", f"{100 * d['mean']:+.2f}", interval(d), f"{d['p_value']:.2g}", str(d["n"]))
+        (f"{d['one']} less {d['other']}", f"{100 * d['mean']:+.2f}", interval(d), _p_value(d["p_value"]), str(d["n"]))
         for d in row.get("differences", [])
     ]
     columns = ("paired difference, points", "mean", "95% interval", "McNemar p", "n")
     return Table(f"{name}-differences", f"{name}: paired differences", columns, tuple(cells))
+
+
+def _p_value(value: float) -> str:
+    return f"{value:.2g}" if value else "< 0.000001"
 
 
 def _priors(name: str, row: Json) -> Table:
