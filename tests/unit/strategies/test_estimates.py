@@ -66,9 +66,10 @@ class TestTunedVotes:
         lab.answers(**{name: f"The answer is {1 if name == 'a' else 2}." for name in right})
         return lab
 
-    async def test_where_the_others_err_together_the_strongest_decides(self) -> None:
+    async def test_where_the_others_err_together_the_strongest_decides(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_estimates, "_WRONG_ANSWERS", 1)
         lab = self.lab(
-            {"a": [1, 1, 1, 1, 1, 0], "b": [1, 1, 0, 0, 0, 1], "c": [1, 1, 0, 0, 0, 1], "d": [1, 1, 0, 0, 0, 1]}
+            {"a": [1, 1, 1, 1, 1, 0], "b": [1, 1, 0, 0, 0, 1], "c": [1, 1, 0, 0, 0, 1], "d": [1, 1, 0, 0, 0, 1]},
         )
         asked = Question("question of everything")
         plain = await lab.build("weighted:sharpness=0.5").answer(asked, seed=0)
