@@ -240,7 +240,7 @@ class TestPaperSetting:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": f"m{i}", "benchmark": "medmcqa", "split": "test" if i < 3 else "validation", "answer": "A",
                 "question": f"Question {i}?\nA. yes\nB. no", "options": ["yes", "no"], "meta": {},

@@ -9,10 +9,11 @@ import pytest
 
 from smcs import cli
 from smcs.config import method_settings
+from smcs.experiments.printed import printed, same_llm
 from smcs.system import build_pool, load_pool
 
 POOLS = Path(__file__).parents[2] / "pools"
-ENDPOINTS = ("example-openai.toml", "ollama.toml", "llama-cpp-server.toml", "openrouter.toml")
+ENDPOINTS = ("example-openai.toml", "ollama.toml", "llama-cpp-server.toml", "openrouter.toml", "paper15.toml")
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -26,6 +27,14 @@ def test_every_llm_is_shown(name: str, monkeypatch: pytest.MonkeyPatch, capsys: 
     method = method_settings("paper", pool.smcs)
     assert method.k <= len(pool.llm)
     assert method.aggregator in {None, *pool.names}
+
+
+def test_the_paper_s_pool_is_in_the_paper_s_setting() -> None:
+    pool = load_pool(POOLS / "paper15.toml")
+    assert [same_llm(name) for name in pool.names] == [same_llm(row.label) for row in printed(5)]
+    method = method_settings("paper", pool.smcs)
+    assert method == method_settings("paper", {"aggregator": "Llama-3.3-70B-Instruct", "sampling": method.sampling})
+    assert method.sampling.to_sampling() == method_settings("paper").sampling.to_sampling()
 
 
 def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,6 @@ from smcs.errors import ConfigError
 from smcs.experiments import rendering
 from smcs.experiments.exhibit import Exhibit, Source
 
-
 _DRAWS = 10
 
 
@@ -99,11 +98,9 @@ def _recorded(name: str, options: dict[str, Any]) -> Exhibit:
             module.from_data(options["data"], options["embedder"], limit=options["limit"], report=report)
         )
         return made
-    replayed = run_async(
-        read_replayed(
-            options["data"], options["embedder"], k=options["k"], seed=options["seed"], draws=options["draws"] or _DRAWS,
-            report=report,
-        )
-    )  # fmt: skip
+    drawn = {"k": options["k"], "seed": options["seed"], "draws": options["draws"] or _DRAWS}
+    replayed = run_async(read_replayed(options["data"], options["embedder"], **drawn, report=report))
+    if not options["quiet"]:
+        click.echo("replaying: up to a few minutes", err=True)
     exhibit: Exhibit = module.from_recorded(replayed)
     return exhibit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ def _rows_plot(
 
 
 @contextmanager
-def _drawing(title: str, height: float) -> Iterator[tuple[Axes, Any]]:
+def _drawing(title: str, height: float) -> Iterator[tuple[Axes, Callable[[], str]]]:
     """A place to draw in, and what gives the SVG once it is drawn."""
     import matplotlib as mpl  # noqa: PLC0415 - slow to import, and most commands draw nothing
     from matplotlib.figure import Figure  # noqa: PLC0415

@@ -181,4 +181,6 @@ def _only(setting: Setting) -> str:
     """The benchmark whose part of the bank stands alone: the one named, the paper's, or the one with most questions."""
     named: str | None = setting.options.get("only_bank")
     counts = Counter(question.benchmark for question in setting.parts.bank.questions)
-    return named or ("mmlu_pro" if "mmlu_pro" in counts else counts.most_common(1)[0][0])
+    if named:
+        return named if named in counts else named.replace("-", "_")
+    return "mmlu_pro" if "mmlu_pro" in counts else counts.most_common(1)[0][0]
