@@ -35,6 +35,7 @@ name = "llm-{i}"
 backend = "simulated"
 skill = {skill:.2f}
 latency_s = {latency}
+tokens = 8
 max_concurrency = 1000
 """
 REST = """

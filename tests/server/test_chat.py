@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -20,6 +23,25 @@ class TestAnswers:
         assert completion.id.startswith("smcs-")
         assert completion.usage is not None
         assert completion.usage.total_tokens > 0
+
+    def test_a_stream_is_what_a_whole_answer_is(self, server: Server) -> None:
+        asked: dict[str, Any] = {"model": "smcs", "messages": [{"role": "user", "content": QUESTION}], "seed": 7}
+        with server.client() as client:
+            whole = client.chat.completions.create(**asked)
+            chunks = list(client.chat.completions.create(**asked, stream=True))
+        texts = [chunk.choices[0].delta.content or "" for chunk in chunks]
+        assert "".join(texts) == whole.choices[0].message.content
+
+    async def test_the_async_client_runs_a_tool_that_the_pool_calls(self, server: Server) -> None:
+        tools: Any = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+        turns: Any = [{"role": "user", "content": "Use add to find out what 5 + 5 is."}]
+        async with server.async_client() as client:
+            done = await client.chat.completions.create(model="smcs", messages=turns, tools=tools)
+            message = done.choices[0].message
+            assert message.tool_calls
+            turns += [message, {"role": "tool", "content": "10", "tool_call_id": message.tool_calls[0].id}]
+            done = await client.chat.completions.create(model="smcs", messages=turns, tools=tools)
+        assert done.choices[0].message.content
 
 
 class TestModels:
@@ -42,6 +64,20 @@ class TestHealth:
         with server.client() as client:
             assert client.get(f"{server.url}/{path}", cast_to=dict[str, object])["status"] in {"ok", "ready"}
 
-    def test_it_stops_when_told_to(self, serve: Callable[..., Server]) -> None:
-        server = serve()
-        assert server.stop() == (0, "")
+    def test_it_stops_when_told_to_once_what_is_running_is_done(
+        self, serve: Callable[..., Server], folder: Path
+    ) -> None:
+        slow = folder / "slow.toml"
+        fast = (folder / "pool.toml").read_text(encoding="utf-8")
+        slow.write_text(
+            fast.replace('backend = "simulated"', 'backend = "simulated"\nlatency_s = 1.0'), encoding="utf-8"
+        )
+        server = serve(pool=slow)
+        asked: dict[str, Any] = {"model": "strong", "messages": [{"role": "user", "content": QUESTION}]}
+        with server.client() as client, ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(lambda: client.chat.completions.create(**asked))
+            ready = f"{server.url}/ready"
+            while not client.get(ready, cast_to=dict[str, Any])["running"]:
+                assert not answer.done()
+            assert server.stop() == (0, "")
+            assert answer.result().choices[0].message.content

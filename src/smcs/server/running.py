@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -41,6 +42,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # What was made by now stays: no collection of garbage has to look at it again and again.
+            gc.collect()
+            gc.freeze()
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 
     def _stop(self) -> None:
