@@ -21,7 +21,11 @@ def router(service: Service) -> APIRouter:
     """The route."""
     routes = APIRouter(tags=["OpenAI"])
 
-    @routes.post("/v1/chat/completions", summary="A chat completion")
+    @routes.post(
+        "/v1/chat/completions",
+        summary="A chat completion",
+        responses={200: {"content": {"text/event-stream": {}}, "description": "Whole, or with `stream` as events."}},
+    )
     async def complete(body: ChatRequest, request: Request) -> Response:
         """The pool's answer, whole or (with `stream`) as server-sent events: progress as reasoning, then the answer."""
         system = service.house.system
