@@ -47,7 +47,7 @@ def outcome(tmp_path: Path) -> Outcome:
     [
         ("single:a", [1, 0, 1, 0]),
         ("single:c", [0, 1, 0, 0]),
-        ("best-single", [1, 0, 1, 0]),  # a: five of eight; so is b, and the first of equals counts
+        ("best-single", [1, 0, 1, 0]),  # a: five of eight; b: four
         ("router", [1, 0, 1, 0]),
         ("majority", [0, 1, 1 / 3, 1 / 2]),  # a three-way tie; who states no answer does not vote
         ("retrieval-top1", [1, 1, 1, 1]),  # a on even questions, b on odd ones
@@ -65,7 +65,7 @@ def test_the_best_and_the_priors_by_hand(outcome: Outcome) -> None:
     won, pairs = outcome.pairs["global"]
     # Pairs of a right and a wrong LLM: a over b and c; b and c over a; a over b and c; b over a and c.
     assert pairs.tolist() == [2, 2, 2, 2]
-    assert won.tolist() == [1, 0, 1, 1]  # a and b tie, which wins no pair
+    assert won.tolist() == [2, 0, 2, 1]  # a before b before c, whatever is asked
     assert outcome.pairs["equation4"][0].sum() > won.sum()
 
 
