@@ -52,7 +52,7 @@ class Output:
     It holds for the calls whose response may become the answer, and there it goes over all other settings.
 
     Attributes:
-        max_tokens: most tokens to generate; where other settings allow fewer, fewer.
+        max_tokens: most tokens to generate; fewer where an LLM's own settings in the pool allow fewer.
         tools: functions that may be called, as the OpenAI API writes them; so are the next four.
         tool_choice: whether a tool, or which, is to be called.
         parallel_tool_calls: whether several may be.
@@ -153,6 +153,11 @@ class Sampling:
             if f.name != "extra" and getattr(other, f.name) is not None and getattr(other, f.name) is not False
         }
         return dataclasses.replace(self, **set_there, extra={**self.extra, **other.extra})
+
+    def wanting(self, output: Output | None) -> Sampling:
+        """These settings for a call whose response may become the answer: its token limit is what the asker wants."""
+        limit = output.max_tokens if output is not None else None
+        return dataclasses.replace(self, output=output, max_tokens=self.max_tokens if limit is None else limit)
 
     def for_output(self) -> Sampling:
         """These settings, with those of `output` in their place."""

@@ -126,7 +126,7 @@ class Aggregating:
         own = self._settings.aggregation_sampling.to_sampling()
         sampling = self._settings.sampling.to_sampling().overridden_by(own)
         seed = call_seed(self._turn.seed, "aggregation", *subset)
-        return replace(sampling, seed=seed, logprobs=self._logprobs, output=self._turn.question.output)
+        return replace(sampling.wanting(self._turn.question.output), seed=seed, logprobs=self._logprobs)
 
     async def _prompt(
         self, aggregator: PooledLLM, present: Sequence[tuple[str, Completion]], sampling: Sampling

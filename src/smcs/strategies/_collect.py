@@ -55,7 +55,7 @@ def messages_to(turn: Turn, settings: SMCSSettings) -> tuple[Message, ...]:
 def reference_sampling(turn: Turn, llm: str, settings: SMCSSettings, *, logprobs: bool = False) -> Sampling:
     """How a referencer generates."""
     seed = call_seed(turn.seed, "reference", llm)
-    return replace(settings.sampling.to_sampling(), seed=seed, logprobs=logprobs, output=turn.question.output)
+    return replace(settings.sampling.to_sampling().wanting(turn.question.output), seed=seed, logprobs=logprobs)
 
 
 async def reference(

@@ -57,6 +57,12 @@ class TestWhoGetsIt:
         (request,) = lab.asked("a")
         assert (request.sampling.max_tokens, request.sampling.temperature, request.sampling.top_p) == (50, 0.0, 0.5)
 
+    async def test_its_token_limit_takes_the_place_of_the_method_s(self, make_lab: Any) -> None:
+        lab = make_lab(sampling={"max_tokens": 20}, aggregation_sampling={"max_tokens": 30})
+        await lab.strategy().answer(Question("question fig", output=Output(max_tokens=100)), seed=1)
+        requests = [r for llm in lab.llms.values() for r in llm.requests]
+        assert {is_aggregation(r): r.sampling.max_tokens for r in requests} == {False: 20, True: 100}
+
     @pytest.mark.parametrize("spec", ["smcs", "moa", "self-moa"])
     async def test_an_aggregator_that_cannot_is_said_before_anything_is_paid_for(self, lab: Any, spec: str) -> None:
         question = Question("question fig", output=Output(response_format={"type": "json_object"}))
