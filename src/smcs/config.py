@@ -141,7 +141,7 @@ class SMCSSettings(Settings):
     aggregators: dict[str, str] = Field(default_factory=dict)
     adaptive: bool = False
     agreement: Annotated[float, Field(gt=0, le=1)] = 0.9
-    tolerance: Annotated[float, Field(ge=0)] = 0.05
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
     skip_agreeing: Annotated[float, Field(ge=0, le=1)] = 1.0
     reference_prompt: str | None = None
     aggregator_prompt: str | None = None

@@ -166,7 +166,8 @@ RULES = (
 
 
 def stop_study(full: Sequence[Full], seed: int) -> list[Json]:
-    """What each rule saves and loses; chosen on even questions, shown on odd ones."""
+    """What each rule saves and loses; chosen on the first half of the questions, shown on the second."""
+    half = len(full) // 2
     rows: list[Json] = [
         {
             "rule": rule.name,
@@ -174,8 +175,8 @@ def stop_study(full: Sequence[Full], seed: int) -> list[Json]:
             "tolerance": rule.tolerance,
             "skip_agreeing": None if rule.share is None else number(rule.share),
             "chosen": False,
-            "validation": _figures(full[::2], rule, seed),
-            "test": _figures(full[1::2], rule, seed),
+            "validation": _figures(full[:half], rule, seed),
+            "test": _figures(full[half:], rule, seed),
         }
         for rule in RULES
     ]
