@@ -134,7 +134,8 @@ class Server:
         seconds = time.monotonic() - begin
         if response.status != 200:
             return Outcome(None, f"{response.status} {answer['error'].get('code')}", seconds)
-        return Outcome(answer["choices"][0]["message"]["content"], "", seconds)
+        cuts = len(answer.get("smcs", {}).get("cuts", ()))
+        return Outcome(answer["choices"][0]["message"]["content"], "", seconds, cuts)
 
 
 @contextlib.asynccontextmanager
