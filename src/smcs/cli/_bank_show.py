@@ -56,7 +56,8 @@ def show_question(store: BankStore, question_id: str, *, as_json: bool) -> None:
         )
         return
     click.echo(f"{question.id} ({question.benchmark}, graded by {question.grader})\n\n{question.text}\n")
-    click.echo(f"label: {question.answer}")
+    if question.answer is not None:
+        click.echo(f"label: {question.answer}")
     for answer in answers:
         verdict = {1: "correct", 0: "wrong"}.get(answer["correct"], "not graded")
         extracted = "" if answer["extracted"] is None else f", read as {answer['extracted']!r}"
