@@ -180,8 +180,8 @@ class TestAccounts:
         assert [r.prompt_tokens for r in results] == [10, 10]
 
     async def test_the_budget_is_never_exceeded_and_the_rest_waits(self, lab: Any, store: Any) -> None:
-        # A call takes at most 17 prompt tokens by bytes and 50 generated, and in fact 15.
-        calls, pool = shared(lab, store, Budget(tokens=100))
+        # A call takes more than 100 tokens at the worst, by the bytes of its prompt and 50 generated, and in fact 15.
+        calls, pool = shared(lab, store, Budget(tokens=150))
         reasons: list[str] = []
         calls.stop = reasons.append
         asked = [asyncio.create_task(pool["a"].complete(dataclasses.replace(ASK, sample_index=i))) for i in range(10)]
@@ -193,7 +193,7 @@ class TestAccounts:
         await calls.aclose()
         made = lab.llms["a"].samples
         assert 1 < made < 10
-        assert 15 * made <= 100
+        assert 15 * made <= 150
         _, pool = shared(lab, store)
         await pool["a"].complete(dataclasses.replace(ASK, n=10))
         assert lab.llms["a"].samples == 10, "what was paid for is stored, the last call included"
