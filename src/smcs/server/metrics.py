@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from typing import TypeVar, cast
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
@@ -30,6 +31,8 @@ _NOT_MADE = frozenset({"cancelled", "no_references", "budget", "deadline", "not_
 """Kinds of failures that are nobody's: the call was not made, or was given up for another reason."""
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500)
 
+M = TypeVar("M", Counter, Histogram)
+
 
 class Metrics:
     """Counts requests and their calls (see `smcs.server.recorder.Sink`)."""
@@ -38,6 +41,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._strategies = frozenset(registry.names("strategies"))
         self._names: set[str] = set()
+        self._children: dict[tuple[Counter | Histogram, tuple[str, ...]], Counter | Histogram] = {}
         Info("smcs", "The program.", registry=self.registry).info({"version": version("smcs")})
         self._requests = self._counter("requests", "Requests that are over.", "source", "strategy", "status")
         self._request_seconds = self._histogram("request_seconds", "From asking to the answer.", "strategy")
@@ -114,19 +118,27 @@ class Metrics:
         done, failed = sample.completion, sample.failure
         if done is not None:
             name = self._name(done.llm)
-            self._samples.labels(name, stage, "ok").inc()
-            self._retries.labels(name).inc(done.attempts - 1)
-            self._tokens.labels(name, "prompt").inc(done.prompt_tokens)
-            self._tokens.labels(name, "completion").inc(done.completion_tokens)
-            self._llm_cost.labels(name).inc(done.cost_usd or 0.0)
-            self._llm_seconds.labels(name, stage).observe(done.seconds)
+            self._of(self._samples, name, stage, "ok").inc()
+            self._of(self._retries, name).inc(done.attempts - 1)
+            self._of(self._tokens, name, "prompt").inc(done.prompt_tokens)
+            self._of(self._tokens, name, "completion").inc(done.completion_tokens)
+            self._of(self._llm_cost, name).inc(done.cost_usd or 0.0)
+            self._of(self._llm_seconds, name, stage).observe(done.seconds)
         elif failed is not None:
             name = self._name(failed.llm or llm)
             outcome = "given_up" if failed.kind in _NOT_MADE else "failed"
-            self._samples.labels(name, stage, outcome).inc()
-            self._retries.labels(name).inc(failed.attempts - 1)
+            self._of(self._samples, name, stage, outcome).inc()
+            self._of(self._retries, name).inc(failed.attempts - 1)
             if outcome == "failed":
-                self._failures.labels(name, failed.kind).inc()
+                self._of(self._failures, name, failed.kind).inc()
+
+    def _of(self, metric: M, *labels: str) -> M:
+        """The metric with these labels; looked up here, since the library's way checks them anew each time."""
+        key = (metric, labels)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = metric.labels(*labels)
+        return cast("M", found)
 
     def _name(self, llm: str) -> str:
         if llm not in self._names and len(self._names) >= _MOST_NAMES:

@@ -23,7 +23,7 @@ from smcs.types import Aggregation, CallUpdate, Event, LLMInfo, Reference, Total
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Step:
     """A call of the request has come to another state.
 
@@ -66,7 +66,7 @@ class Running:
         key = (event.stage, event.index)
         last = self.states.get(key)
         if last is not None and self.steps[last].state == event.state:
-            self.steps[last] = dataclasses.replace(self.steps[last], tokens=event.tokens)
+            self.steps[last].tokens = event.tokens
             return
         self.states[key] = len(self.steps)
         at_s = time.monotonic() - self.clock

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from smcs.bank.records import storable
+from smcs.config import SamplingSettings, SMCSSettings
 
 Level: TypeAlias = Literal["off", "metadata", "full"]
 Record: TypeAlias = dict[str, Any]
@@ -24,7 +26,9 @@ _MOST_SEARCHED = 20_000
 _LONGEST_NAME = 300
 _SHORTEST_SECRET = 4
 
-_PLAIN = ("id", "time", "source", "strategy", "seed", "status", "queued", "seconds", "usage", "limits", "replay")
+_PLAIN = ("id", "time", "source", "seed", "status", "queued", "seconds", "usage", "limits", "replay")
+_LABEL = re.compile(r"[a-z][\w-]{0,40}(:[\w.-]{1,40}=[\w./+@-]{1,80}){0,8}")  # "moa:layers=2", and no prompt
+_SETTINGS = frozenset({*SMCSSettings.model_fields, *SamplingSettings.model_fields, "lambda"})
 _NAMES_IN_SETTINGS = {"prior", "drop", "posterior", "ppl_score", "aggregator"}
 _IN_TRACE = (
     "embedder",
@@ -63,6 +67,8 @@ def at_level(record: Mapping[str, Any], level: Level) -> Record:
     if level == "full":
         return {**record, "level": level}
     kept: Record = {**_only(record, _PLAIN), "level": level, "question": None, "answer": None, "history": []}
+    label = str(record.get("strategy") or "")
+    kept["strategy"] = label if _LABEL.fullmatch(label) else _name_of(label)
     kept["settings"] = _numbers(record.get("settings") or {})
     kept["timeline"] = [_only(step, _IN_TIMELINE) for step in record.get("timeline") or []]
     trace = record.get("trace")
@@ -160,6 +166,12 @@ def _call_without_texts(call: Mapping[str, Any]) -> Record:
     return {**_only(call, _IN_CALL), "error": _only(error, ("kind", "attempts")) if error else None}
 
 
+def _name_of(label: str) -> str:
+    """The strategy's name without its settings, which may hold prompts."""
+    name = label.partition(":")[0]
+    return name if _LABEL.fullmatch(name) else "other"
+
+
 def _only(values: Mapping[str, Any], keys: Iterable[str]) -> Record:
     return {key: values[key] for key in keys if key in values}
 
@@ -168,8 +180,10 @@ def _numbers(settings: Mapping[str, Any]) -> Record:
     """Settings that are numbers, switches or known names: prompts and stop texts are texts."""
     kept: Record = {}
     for key, value in settings.items():
+        if key not in _SETTINGS:
+            continue
         if isinstance(value, Mapping):
-            kept[key] = {name: one for name, one in value.items() if _is_number(one)}
+            kept[key] = {name: one for name, one in value.items() if name in _SETTINGS and _is_number(one)}
         elif _is_number(value) or (key in _NAMES_IN_SETTINGS and isinstance(value, str)):
             kept[key] = value
     return kept

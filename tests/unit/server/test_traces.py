@@ -163,6 +163,22 @@ def test_no_new_key_passes_the_level_metadata(extra: dict[str, Any]) -> None:
     assert "PRIVATE" not in json.dumps(at_level({**whole, **extra}, "metadata"))
 
 
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [
+        ("moa:layers=2", "moa:layers=2"),
+        ("single:llm=org/model-7b", "single:llm=org/model-7b"),
+        ("smcs:reference_prompt='PRIVATE words'", "smcs"),
+        ("PRIVATE words", "other"),
+    ],
+)
+def test_a_strategy_keeps_its_settings_but_no_prompt(label: str, kept: str) -> None:
+    settings = {"k": 2, "PRIVATE": 1, "aggregator": "x", "sampling": {"top_k": 3, "PRIVATE": 4}}
+    record_kept = at_level(record(1, strategy=label, settings=settings), "metadata")
+    assert record_kept["strategy"] == kept
+    assert record_kept["settings"] == {"k": 2, "aggregator": "x", "sampling": {"top_k": 3}}
+
+
 async def test_no_key_is_ever_stored(tmp_path: Path) -> None:
     path = tmp_path / "t.sqlite"
     async with await opened(path, secrets=[SECRET]) as store:
