@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from smcs.errors import ConfigError
 
@@ -147,11 +149,8 @@ class Sampling:
 
     def overridden_by(self, other: Sampling) -> Sampling:
         """These settings, with whatever `other` sets put in their place."""
-        set_there = {
-            f.name: getattr(other, f.name)
-            for f in dataclasses.fields(other)
-            if f.name != "extra" and getattr(other, f.name) is not None and getattr(other, f.name) is not False
-        }
+        there = ((name, getattr(other, name)) for name in _SAMPLING)
+        set_there = {name: value for name, value in there if value is not None and value is not False}
         return dataclasses.replace(self, **set_there, extra={**self.extra, **other.extra})
 
     def wanting(self, output: Output | None) -> Sampling:
@@ -173,6 +172,9 @@ class Sampling:
             max_tokens=min(limits, default=None),
             logprobs=self.logprobs or wanted.top_logprobs is not None,
         )
+
+
+_SAMPLING = tuple(f.name for f in dataclasses.fields(Sampling) if f.name != "extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,9 +308,8 @@ class Grade:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SupportItem:
-    """One question of the support set."""
+class SupportItem(NamedTuple):
+    """One question of the support set. A tuple, since every answer makes hundreds of them."""
 
     id: str
     benchmark: str
@@ -451,12 +452,24 @@ class Answer:
         }
 
 
-def trace_to_dict(trace: Trace) -> dict[str, Any]:
-    """The JSON form of a trace."""
+_BENCHMARK = attrgetter("benchmark")
+
+
+def trace_to_dict(trace: Trace, *, most_support: int | None = None) -> dict[str, Any]:
+    """The JSON form of a trace.
+
+    Args:
+        most_support: how many questions of the support set, the most similar ones; all by default. How large it is, and
+            from which benchmarks, is told in any case.
+    """
     return {
         "embedder": trace.embedder,
         "aggregator": trace.aggregator,
-        "support": [{"id": s.id, "benchmark": s.benchmark, "similarity": s.similarity} for s in trace.support],
+        "support": [
+            {"id": s.id, "benchmark": s.benchmark, "similarity": s.similarity} for s in trace.support[:most_support]
+        ],
+        "support_size": len(trace.support),
+        "support_benchmarks": Counter(map(_BENCHMARK, trace.support)),
         "prior": dict(trace.prior),
         "fallbacks": dict(trace.fallbacks),
         "referencers": [

@@ -11,12 +11,15 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from smcs.errors import SmcsError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -70,11 +73,12 @@ def run(arguments: list[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def run_async(main_coroutine: Coroutine[Any, Any, T]) -> T:
+def run_async(main_coroutine: Coroutine[Any, Any, T], loop_factory: Callable[[], AbstractEventLoop] | None = None) -> T:
     """Run a coroutine to its end; Ctrl-C cancels it and lets it clean up."""
     try:
         import asyncio
 
-        return asyncio.run(main_coroutine)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main_coroutine)
     finally:
         main_coroutine.close()  # one that Ctrl-C kept from beginning; without effect on one that has ended

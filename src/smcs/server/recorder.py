@@ -22,6 +22,9 @@ from smcs.types import Aggregation, CallUpdate, Event, LLMInfo, Reference, Total
 
 log = logging.getLogger(__name__)
 
+MOST_SUPPORT = 100
+"""Questions of the support set that a record keeps: it may hold hundreds, and a record is kept of every request."""
+
 
 @dataclass(eq=False, slots=True)
 class Step:
@@ -187,7 +190,7 @@ def record_of(finished: Finished) -> Record:
         "seconds": outcome.seconds,
         "usage": dataclasses.asdict(finished.usage),
         "replay": {"of": ask.replay_of, **dataclasses.asdict(outcome.replay)} if outcome.replay else None,
-        "trace": trace_to_dict(finished.trace) if finished.trace else None,
+        "trace": trace_to_dict(finished.trace, most_support=MOST_SUPPORT) if finished.trace else None,
         "timeline": [_step_dict(step) for step in finished.steps],
     }
 

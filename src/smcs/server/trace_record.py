@@ -35,6 +35,8 @@ _IN_TRACE = (
     "aggregator",
     "prior",
     "fallbacks",
+    "support_size",
+    "support_benchmarks",
     "subsets",
     "drop_distribution",
     "winner",

@@ -92,7 +92,7 @@ class Retriever:
         else:
             prior = accuracy = await self.estimates.accuracy(embedding)
             fallbacks = self._unknown()
-        items = tuple(map(self._support_item, nearest.tolist(), similarity[nearest].tolist()))
+        items = self._support(nearest, similarity[nearest])
         return Retrieval(bank.llms, items, prior, accuracy, fallbacks, nearest)
 
     @property
@@ -114,9 +114,12 @@ class Retriever:
         """LLMs of which the bank knows nothing."""
         return {n: "pool mean" for n, a in zip(self.bank.llms, self.accuracy, strict=True) if np.isnan(a)}
 
-    def _support_item(self, index: int, similarity: float) -> SupportItem:
-        question = self.bank.questions[index]
-        return SupportItem(question.id, question.benchmark, similarity, question.text)
+    def _support(self, positions: priors.IntArray, similarity: priors.FloatArray) -> tuple[SupportItem, ...]:
+        questions = [self.bank.questions[i] for i in positions.tolist()]
+        return tuple(
+            SupportItem(question.id, question.benchmark, alike, question.text)
+            for question, alike in zip(questions, similarity.tolist(), strict=True)
+        )
 
 
 async def available(

@@ -28,16 +28,21 @@ export function support(record) {
   show(FIRST);
   return section(
     "Support set",
-    h("p", { class: "muted" }, `${plural(items.length, "question")} of the bank, most similar first`, trace.embedder ? [", by ", bdi(trace.embedder)] : null, ". A square says whether a referencer answers it correctly: ", h("span", { class: "mark right", "aria-hidden": "true" }), " right, ", h("span", { class: "mark wrong", "aria-hidden": "true" }), " wrong, ", h("span", { class: "mark unknown", "aria-hidden": "true" }), " not known."),
-    shares(items),
+    h("p", { class: "muted" }, `${plural(trace.support_size ?? items.length, "question")} of the bank, most similar first`, trace.embedder ? [", by ", bdi(trace.embedder)] : null, ". A square says whether a referencer answers it correctly: ", h("span", { class: "mark right", "aria-hidden": "true" }), " right, ", h("span", { class: "mark wrong", "aria-hidden": "true" }), " wrong, ", h("span", { class: "mark unknown", "aria-hidden": "true" }), " not known."),
+    shares(trace.support_benchmarks ? new Map(Object.entries(trace.support_benchmarks)) : counted(items)),
     list,
     h("p", {}, more),
   );
 }
 
-function shares(items) {
+function counted(items) {
   const counts = new Map();
   for (const item of items) counts.set(item.benchmark, (counts.get(item.benchmark) ?? 0) + 1);
+  return counts;
+}
+
+function shares(counts) {
+  const all = [...counts.values()].reduce((sum, n) => sum + n, 0);
   const parts = [...counts].sort((a, b) => b[1] - a[1]);
   const shown = parts.slice(0, 7);
   const rest = parts.slice(7).reduce((sum, [, n]) => sum + n, 0);
@@ -45,7 +50,7 @@ function shares(items) {
   return h(
     "div",
     { class: "shares" },
-    stacked(shown.map(([, n], i) => [n / items.length, `part-${i}`])),
+    stacked(shown.map(([, n], i) => [n / all, `part-${i}`])),
     h("ul", { class: "legend" }, shown.map(([name, n], i) => h("li", {}, h("span", { class: `key part-${i}`, "aria-hidden": "true" }), bdi(name), ` ${n}`))),
   );
 }
