@@ -18,6 +18,7 @@ from smcs.server.service import Service
 from smcs.server.settings import ServerSettings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_OBJECTS_BEFORE_COLLECTING = 20_000  # an answer makes thousands, nearly all of which go by themselves
 
 
 class _Server(uvicorn.Server):
@@ -45,6 +46,7 @@ class _Server(uvicorn.Server):
             # What was made by now stays: no collection of garbage has to look at it again and again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(_OBJECTS_BEFORE_COLLECTING, 20, 50)
             self._tell(self.servers[0].sockets[0].getsockname()[1])
 
     def _stop(self) -> None:

@@ -62,6 +62,9 @@ class Retriever:
         self.bank = bank.select(pool.names)
         self.accuracy = priors.whole_bank_accuracy(self.bank.capability, self.bank.observed)
         """Of each LLM over the whole bank, array of shape (R,); nan where nothing is observed."""
+        questions = self.bank.questions
+        texts = ([q.id for q in questions], [q.benchmark for q in questions], [q.text for q in questions])
+        self._columns = [np.array(column, dtype=object) for column in texts]
         self._embedder = embedder
         self._settings = settings
         self.estimates = None if settings.estimator == "equation4" else BankEstimates(self.bank, settings.estimator)
@@ -115,11 +118,8 @@ class Retriever:
         return {n: "pool mean" for n, a in zip(self.bank.llms, self.accuracy, strict=True) if np.isnan(a)}
 
     def _support(self, positions: priors.IntArray, similarity: priors.FloatArray) -> tuple[SupportItem, ...]:
-        questions = [self.bank.questions[i] for i in positions.tolist()]
-        return tuple(
-            SupportItem(question.id, question.benchmark, alike, question.text)
-            for question, alike in zip(questions, similarity.tolist(), strict=True)
-        )
+        ids, benchmarks, texts = (column[positions].tolist() for column in self._columns)
+        return tuple(map(SupportItem._make, zip(ids, benchmarks, similarity.tolist(), texts, strict=True)))
 
 
 async def available(
