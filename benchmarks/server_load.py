@@ -4,7 +4,8 @@ Three processes: the real server over 15 simulated LLMs that all take the same t
 a load generator, and this one, which looks on. The critical path of an answer is then a reference and an aggregation
 that waits for it: twice that time. What an answer took beyond it, as the client sees it, was added: by the client and
 the network, too, but next to nothing. CPU time of the server is told besides: latency suffers where other programs run,
-CPU time hardly.
+CPU time less. Neighbours on a shared host show in neither, but make both worse: so each figure comes with the time that
+a fixed loop of Python took just before and after.
 
     python -m benchmarks.server_load [--requests 200] [--concurrency 1 --concurrency 32] [--memory-requests 5000]
 """
@@ -100,6 +101,15 @@ class Server:
         self.process.communicate(timeout=60)
 
 
+def loop_seconds() -> float:
+    """How fast a core is at the moment: the time of a fixed loop of Python."""
+    begin = time.perf_counter()
+    places: dict[int, str] = {}
+    for i in range(1_500_000):
+        places[i & 4095] = str(i)
+    return time.perf_counter() - begin
+
+
 async def generate(url: str, concurrency: int, requests: int, first: int) -> list[float]:
     numbers = iter(range(first, first + requests))
     seconds: list[float] = []
@@ -132,13 +142,15 @@ def measure_latency(folder: Path, concurrency: list[int], requests: int) -> None
         server.load(4, 12, first=10**6)
         for level in concurrency:
             count = max(requests, 10 * level)
+            speed = [loop_seconds()]
             before = server.cpu()
             added = 1000 * (np.array(server.load(level, count)) - 2 * LATENCY)
             cpu = 1000 * (server.cpu() - before) / count
+            speed.append(loop_seconds())
             median, p95, most = np.percentile(added, [50, 95, 100])
             print(
                 f"{level} at once, {count} requests: added median {median:.1f} ms, 95% {p95:.1f} ms, most {most:.1f} "
-                f"ms; server's CPU {cpu:.1f} ms a request",
+                f"ms; server's CPU {cpu:.1f} ms a request; the fixed loop {speed[0]:.2f} and {speed[1]:.2f} s",
                 flush=True,
             )
     finally:

@@ -142,6 +142,7 @@ class SimulatedLLM:
         self.settings = settings
         self._key = AnswerKey(answers_of(settings.answers) if isinstance(settings.answers, dict) else [])
         self._read = isinstance(settings.answers, dict)
+        self._rates = {name: rate for name, rate in settings.faults.rates.items() if rate}
         self._faulted: dict[int, int] = {}
         self._info = LLMInfo(
             name=settings.name,
@@ -214,12 +215,11 @@ class SimulatedLLM:
 
     def _fault(self, seed: int) -> str | None:
         """Which fault strikes this attempt."""
-        rates = self.settings.faults.rates
-        if not any(rates.values()):
+        if not self._rates:
             return None
         before = self._faulted.get(seed, 0)
         drawn = random.Random(seed_of(seed, before)).random()
-        for name, rate in rates.items():
+        for name, rate in self._rates.items():
             drawn -= rate
             if drawn < 0:
                 if len(self._faulted) >= _MOST_REMEMBERED:
@@ -300,8 +300,9 @@ class SimulatedLLM:
         seen = [answer for m in messages if m.role == "system" for answer in stated_answers(m.content)]
         if not seen:
             return known.text if knows else self._key.wrong(known, rng)
-        right = [answer for answer in seen if same_answer(answer, known.text)]
-        wrong = [answer for answer in seen if not same_answer(answer, known.text)]
+        same = {answer: same_answer(answer, known.text) for answer in seen}
+        right = [answer for answer in seen if same[answer]]
+        wrong = [answer for answer in seen if not same[answer]]
         return rng.choice((right or wrong) if knows else (wrong or right))
 
     def _skill(self, known: KnownAnswer) -> float:
