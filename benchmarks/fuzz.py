@@ -2,6 +2,7 @@
 
 python -m benchmarks.fuzz --examples 400                  a few thousand cases against a server of its own
 python -m benchmarks.fuzz --examples 400 --url URL/v1     against one that runs
+python -m benchmarks.fuzz --examples 400 --page           the routes behind the page instead, which no document lists
 
 Schemathesis makes the cases, valid ones and others, and checks the responses. The server is a real process over the
 simulated LLMs of examples/simulated. Exit status 1 where something was found.
@@ -18,9 +19,15 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from tests.serving import serving, simulated_bank
+
+from smcs.server.page.routes import router
+from smcs.server.service import Service
 
 CHECKS = (
     "not_a_server_error",
@@ -62,7 +69,14 @@ class Report:
 
 
 def fuzz(
-    url: str, *, examples: int, seed: int = 1, timeout_s: float = 60.0, header: str | None = None, phases: str = PHASES
+    url: str,
+    *,
+    examples: int,
+    seed: int = 1,
+    timeout_s: float = 60.0,
+    header: str | None = None,
+    phases: str = PHASES,
+    page: bool = False,
 ) -> Report:
     """Fuzz a running server.
 
@@ -73,12 +87,18 @@ def fuzz(
         timeout_s: seconds after which a request counts as hanging.
         header: sent with each request, such as a key.
         phases: of schemathesis; ``coverage`` goes through every bound of the document, which is over a thousand cases.
+        page: whether to fuzz what the page asks for instead. Nothing says what those responses look like, so they are
+            only held to be no errors of the server.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         (Path(folder) / "schemathesis.toml").write_text(_SETTINGS, encoding="utf-8")
-        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color"]
-        command += ["--checks", ",".join(CHECKS), "--phases", phases, "--continue-on-failure"]
+        document = f"{url}/openapi.json"
+        if page:
+            document = f"{folder}/page.json"
+            Path(document).write_text(json.dumps(page_document()), encoding="utf-8")
+        command = [sys.executable, "-m", "schemathesis.cli", "run", document, "--url", url, "--no-color"]
+        command += ["--checks", CHECKS[0] if page else ",".join(CHECKS), "--phases", phases, "--continue-on-failure"]
         command += ["--seed", str(seed), "--max-examples", str(examples), "--generation-database", "none"]
         command += ["--request-timeout", str(timeout_s), "--report-json-path", str(report)]
         command += ["--suppress-health-check", "all", *(["--header", header] if header else [])]
@@ -87,6 +107,16 @@ def fuzz(
         if not report.exists():
             raise RuntimeError(f"schemathesis ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
         return _read(json.loads(report.read_text(encoding="utf-8")), done.stdout)
+
+
+def page_document() -> dict[str, Any]:
+    """An OpenAPI document of the page's routes, which the server's own leaves out."""
+    service = SimpleNamespace(settings=SimpleNamespace(results=()))
+    routes = router(cast("Service", service)).routes
+    for route in routes:
+        if isinstance(route, APIRoute):
+            route.include_in_schema = True
+    return get_openapi(title="The page", version="1", routes=routes)
 
 
 def _read(report: dict[str, Any], printed: str) -> Report:
@@ -115,6 +145,7 @@ def main() -> int:
     parser.add_argument("--url", help="address of a running server; by default one is started")
     parser.add_argument("--examples", type=int, default=100, help="random cases for each operation")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--page", action="store_true", help="fuzz the page's routes instead of the API's")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds after which a request hangs")
     arguments = parser.parse_args()
     with ExitStack() as stack:
@@ -124,7 +155,11 @@ def main() -> int:
             simulated_bank(folder)
             url = stack.enter_context(serving(folder))
         report = fuzz(
-            url.removesuffix("/v1"), examples=arguments.examples, seed=arguments.seed, timeout_s=arguments.timeout
+            url.removesuffix("/v1"),
+            examples=arguments.examples,
+            seed=arguments.seed,
+            timeout_s=arguments.timeout,
+            page=arguments.page,
         )
     print(report.details, *report.findings, sep="\n")
     print(
