@@ -45,7 +45,7 @@ class EvaluationProgress:
 
     Attributes:
         calls: samples that were asked for.
-        reused: samples that were there already.
+        reused: samples that were there already, or on their way for another strategy.
         failures: samples that failed for good, by LLM and kind.
         running: requests under way, by LLM.
         ungraded: answers that wait for their grade.
@@ -127,7 +127,7 @@ class Tally:
         self._why_postponed = reason
 
     def reused(self, samples: int) -> None:
-        """Samples were there already."""
+        """Samples were there already, or on their way for another strategy."""
         self._reused += samples
 
     def begin(self, llm: str) -> None:

@@ -110,6 +110,7 @@ class SharedCalls:
 
     def _claimed(self, ask: Ask) -> list[tuple[_Job, int]]:
         """The job of each sample, begun where there is none. Runs without a pause, so that no key is claimed twice."""
+        self.tally.reused(sum(key in self._jobs for key, *_ in ask.addresses))
         first_with: dict[bytes, int] = {}  # equal addresses (greedy samples) are one sample
         for i, (key, *_) in enumerate(ask.addresses):
             if key not in self._jobs:

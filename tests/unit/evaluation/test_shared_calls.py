@@ -42,7 +42,7 @@ class TestSharing:
         assert lab.llms["a"].samples == 1
 
     async def test_who_asks_while_it_is_under_way_waits_for_it(self, lab: Any, store: Any) -> None:
-        _, pool = shared(lab, store)
+        calls, pool = shared(lab, store)
         lab.llms["a"].free.clear()
         tasks = [asyncio.create_task(pool["a"].complete(ASK)) for _ in range(5)]
         await until(lambda: lab.llms["a"].requests)
@@ -50,6 +50,7 @@ class TestSharing:
         results = await asyncio.gather(*tasks)
         assert lab.llms["a"].samples == 1
         assert all(r == results[0] for r in results)
+        assert calls.tally.snapshot().reused == 4
 
     async def test_another_llm_message_setting_seed_or_sample_is_another_call(self, lab: Any, store: Any) -> None:
         _, pool = shared(lab, store)
