@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +20,7 @@ from smcs.config import LLMSettings
 from smcs.llms import openai, simulated
 from smcs.pool import PooledLLM
 from smcs.protocols import BuildContext, Progress
+from smcs.testing.running import endpoint_process
 from smcs.types import Completion, LLMInfo, Message, Request, Sampling
 
 CONTEXT = BuildContext(cache_dir=Path())
@@ -86,19 +83,6 @@ async def server_cpu(base_url: str) -> float:
         return float((await response.json())["cpu_seconds"])
 
 
-@contextmanager
-def endpoint() -> Iterator[str]:
-    command = [sys.executable, "-m", "smcs.testing.endpoint", "--port", "0", "--llm", "small:0.7"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = re.search(r"http\S+", process.stdout.readline())
-        assert found is not None
-        try:
-            yield found[0]
-        finally:
-            process.terminate()
-
-
 async def main(calls: int, concurrency: int) -> None:
     instant = PooledLLM(Instant(), LLMSettings(name="instant", backend="instant"))
     settings = simulated.Settings(name="small", backend="simulated")
@@ -109,7 +93,7 @@ async def main(calls: int, concurrency: int) -> None:
     print(f"  simulated LLM                   {await one_by_one(lambda r: backend.complete(r, Progress()), 3000):6.1f}")
     print(f"  pool, simulated LLM             {await one_by_one(pooled.complete, 3000):6.1f}")
     print(f"HTTP, {concurrency} at once          calls/s  client CPU ms  endpoint CPU ms")
-    with endpoint() as base_url:
+    with endpoint_process("--llm", "small:0.7") as base_url:
         for stream, logprobs in ((False, False), (False, True), (True, False)):
             remote = openai.Settings(
                 name="small",

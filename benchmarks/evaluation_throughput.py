@@ -16,10 +16,7 @@ import asyncio
 import cProfile
 import json
 import os
-import re
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -38,6 +35,7 @@ from smcs.embedders import tfidf
 from smcs.llms import openai
 from smcs.protocols import BuildContext
 from smcs.system import build_pool
+from smcs.testing.running import endpoint_process
 from smcs.types import Question, Sampling
 
 CONTEXT = BuildContext(cache_dir=Path())
@@ -63,16 +61,9 @@ def endpoint(questions: list[Question], names: list[str], tokens: int) -> Iterat
         answers = Path(folder, "answers.jsonl")
         rows = [{"question": q.text, "answer": q.answer, "options": q.options} for q in questions]
         answers.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        command = [sys.executable, "-m", "smcs.testing.endpoint", "--port", "0", "--answers", str(answers)]
-        command += ["--tokens", str(tokens), *(part for name in names for part in ("--llm", f"{name}:0.6"))]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            found = re.search(r"http\S+", process.stdout.readline())
-            assert found is not None
-            try:
-                yield found[0]
-            finally:
-                process.terminate()
+        llms = [part for name in names for part in ("--llm", f"{name}:0.6")]
+        with endpoint_process("--answers", str(answers), "--tokens", str(tokens), *llms) as url:
+            yield url
 
 
 def stats(url: str) -> dict[str, Any]:

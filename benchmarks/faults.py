@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import json
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ import numpy as np
 from smcs import cli
 from smcs.errors import NoAnswerError
 from smcs.system import System
+from smcs.testing.running import endpoint_process
 from smcs.types import Limits
 
 NAMES = [f"llm-{i}" for i in range(15)]
@@ -56,18 +56,11 @@ class Outcome:
 @contextlib.contextmanager
 def endpoint(latency_s: float) -> Iterator[str]:
     """The simulated endpoint in a process of its own; its address."""
-    command = [sys.executable, "-m", "smcs.testing.endpoint", "--port", "0", "--tokens", "20", "--latency"]
-    command += [str(latency_s), "--latency-sigma", "0.3", "--retry-after", "0.1"]
-    command += [part for name in NAMES for part in ("--llm", f"{name}:0.8")]
-    command += [part for kind, rate in FAULTS.items() for part in ("--fault", f"{kind}={rate}")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found
-            yield found[0].removesuffix("/").removesuffix("/v1") + "/v1"
-        finally:
-            process.terminate()
+    options = ["--tokens", "20", "--latency", str(latency_s), "--latency-sigma", "0.3", "--retry-after", "0.1"]
+    options += [part for name in NAMES for part in ("--llm", f"{name}:0.8")]
+    options += [part for kind, rate in FAULTS.items() for part in ("--fault", f"{kind}={rate}")]
+    with endpoint_process(*options) as url:
+        yield url
 
 
 def files(folder: Path, base_url: str) -> tuple[Path, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import os
@@ -11,13 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from smcs.cli import run
 from smcs.llms.simulated import Settings
 from smcs.testing.endpoint import SimulatedEndpoint
+from smcs.testing.running import endpoint_thread
 
 NAMES = ("ada", "bert", "carl", "dora")
 _WORDS = {"sums": "plus", "products": "times"}
@@ -70,8 +70,7 @@ class Endpoint:
         self.text: str | None = None
         self.gate = threading.Event()
         self.gate.set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._running = ExitStack()
         llms = [
             Settings(name=name, backend="simulated", seed=i, skill=0.9 - 0.1 * i, answers=answers(), tokens=30)
             for i, name in enumerate(NAMES)
@@ -79,16 +78,12 @@ class Endpoint:
         self.simulated = SimulatedEndpoint(*llms, edit=self._edit)
 
     def __enter__(self) -> Endpoint:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.simulated.start(), self._loop).result(30)
+        self._running.enter_context(endpoint_thread(self.simulated))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.gate.set()
-        asyncio.run_coroutine_threadsafe(self.simulated.aclose(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
-        self._loop.close()
+        self._running.close()
 
     def _edit(self, body: dict[str, Any]) -> dict[str, Any]:
         if not self.gate.wait(60):

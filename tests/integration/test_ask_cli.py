@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from smcs.testing.running import endpoint_process
+
 QUESTIONS = [
     {
         "id": f"sum-{i}",
@@ -87,19 +89,12 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("ask")
     (folder / "questions.jsonl").write_text("".join(json.dumps(q) + "\n" for q in QUESTIONS), encoding="utf-8")
-    command = [sys.executable, "-m", "smcs.testing.endpoint", "--port", "0", "--answers", "questions.jsonl"]
-    llms = ["--llm", "strong:0.95", "--llm", "weak:0.2"]
-    endpoint = subprocess.Popen([*command, *llms], cwd=folder, text=True, stdout=subprocess.PIPE)
-    try:
-        assert endpoint.stdout is not None
-        url = next(word for word in endpoint.stdout.readline().split() if word.startswith("http"))
+    options = ["--answers", "questions.jsonl", "--llm", "strong:0.95", "--llm", "weak:0.2"]
+    with endpoint_process(*options, folder=folder) as url:
         run = Run(folder, url)
         assert run("bank", "create", "my.bank", "--from", "questions.jsonl", "--pool", "pool.toml").returncode == 0
         assert run("bank", "evaluate", "my.bank", "--pool", "pool.toml").returncode == 0
         yield run
-    finally:
-        endpoint.terminate()
-        endpoint.communicate(timeout=30)
 
 
 class TestAnswers:

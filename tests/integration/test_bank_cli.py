@@ -23,6 +23,7 @@ import pytest
 from smcs import cli
 from smcs.bank import load_bank, open_bank
 from smcs.bank.tables import summary
+from smcs.testing.running import endpoint_process
 
 LETTERS = "ABCD"
 QUESTIONS = [
@@ -97,15 +98,9 @@ class Shell:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("endpoint")
     (folder / "questions.jsonl").write_text("".join(json.dumps(q) + "\n" for q in QUESTIONS), encoding="utf-8")
-    command = [sys.executable, "-m", "smcs.testing.endpoint", "--port", "0", "--answers", "questions.jsonl"]
-    options = ["--llm", "strong:0.95", "--llm", "weak:0.3", "--latency", "0.05"]
-    endpoint = subprocess.Popen([*command, *options], cwd=folder, text=True, stdout=subprocess.PIPE)
-    try:
-        assert endpoint.stdout is not None
-        yield next(word for word in endpoint.stdout.readline().split() if word.startswith("http"))
-    finally:
-        endpoint.terminate()
-        endpoint.communicate(timeout=30)
+    options = ["--answers", "questions.jsonl", "--llm", "strong:0.95", "--llm", "weak:0.3", "--latency", "0.05"]
+    with endpoint_process(*options, folder=folder) as address:
+        yield address
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ The processes are forks of one that has the modules loaded already: twenty fresh
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import multiprocessing
@@ -30,6 +29,7 @@ import pytest
 
 from smcs.llms.simulated import Settings
 from smcs.testing.endpoint import SimulatedEndpoint
+from smcs.testing.running import endpoint_thread
 
 KILLS = 20
 CONCURRENCY = {"strong": 4, "weak": 3}
@@ -60,42 +60,21 @@ Key: TypeAlias = tuple[str, str]
 """An LLM's name and a question's text."""
 
 
-class EndpointThread:
-    """The simulated endpoint in a thread of this process, which can look into it."""
-
-    def __init__(self, *llms: Settings) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.endpoint = SimulatedEndpoint(*llms)
-        self._do(self.endpoint.start())
-
-    def asked(self) -> list[Key]:
-        """All calls so far, as they came."""
-        return [(str(body["model"]), str(body["messages"][-1]["content"])) for body in list(self.endpoint.requests)]
-
-    def close(self) -> None:
-        self._do(self.endpoint.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+def asked_of(endpoint: SimulatedEndpoint) -> list[Key]:
+    """All calls so far, as they came."""
+    return [(str(body["model"]), str(body["messages"][-1]["content"])) for body in list(endpoint.requests)]
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[EndpointThread]:
+def endpoint(tmp_path: Path) -> Iterator[SimulatedEndpoint]:
     answers = tmp_path / "questions.jsonl"
     answers.write_text("".join(json.dumps(q) + "\n" for q in QUESTIONS), encoding="utf-8")
     common: dict[str, Any] = {"backend": "simulated", "answers": answers, "latency_s": 0.01, "latency_sigma": 0.5}
-    running = EndpointThread(Settings(name="strong", skill=0.9, **common), Settings(name="weak", skill=0.4, **common))
-    parts = [POOL.format(name=n, url=running.endpoint.base_url, concurrency=c) for n, c in CONCURRENCY.items()]
-    (tmp_path / "pool.toml").write_text("".join(parts) + EMBEDDER, encoding="utf-8")
-    try:
+    llms = Settings(name="strong", skill=0.9, **common), Settings(name="weak", skill=0.4, **common)
+    with endpoint_thread(SimulatedEndpoint(*llms)) as running:
+        parts = [POOL.format(name=n, url=running.base_url, concurrency=c) for n, c in CONCURRENCY.items()]
+        (tmp_path / "pool.toml").write_text("".join(parts) + EMBEDDER, encoding="utf-8")
         yield running
-    finally:
-        running.close()
 
 
 def smcs(folder: Path, *arguments: str) -> None:
@@ -120,7 +99,7 @@ def finish(folder: Path, *arguments: str) -> None:
     assert process.exitcode == 0
 
 
-def test_killed_twenty_times(tmp_path: Path, endpoint: EndpointThread) -> None:
+def test_killed_twenty_times(tmp_path: Path, endpoint: SimulatedEndpoint) -> None:
     for name in ("killed.bank", "whole.bank"):
         finish(tmp_path, "create", name, "--from", "questions.jsonl")
     killed, whole = tmp_path / "killed.bank", tmp_path / "whole.bank"
@@ -136,14 +115,14 @@ def test_killed_twenty_times(tmp_path: Path, endpoint: EndpointThread) -> None:
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it was killed at work"
         check_integrity(killed)
-        seen = len(endpoint.asked())
+        seen = len(asked_of(endpoint))
         now = responses(killed)
         if stored_at_kill:
             assert stored_at_kill[-1][1].items() <= now.items(), "what was stored is as it was"
         stored_at_kill.append((seen, now))
     finish(tmp_path, "evaluate", "killed.bank")
 
-    asked = endpoint.asked()
+    asked = asked_of(endpoint)
     assert len(asked) < 1000, "the endpoint remembers no more"
     for seen, stored in stored_at_kill:
         assert not stored.keys() & set(asked[seen:]), "no call was made again whose answer was stored"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from smcs.experiments import paper_setting
 from smcs.llms import simulated
 from smcs.system import load_pool
 from smcs.testing.endpoint import SimulatedEndpoint
+from smcs.testing.running import endpoint_thread
 
 QUESTIONS = [
     {
@@ -196,17 +195,8 @@ def served(folder: Path) -> Iterator[SimulatedEndpoint]:
             for i, llm in enumerate(load_pool(POOL).llm)
         )
     )
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(endpoint.start(), loop).result(30)
+    with endpoint_thread(endpoint):
         yield endpoint
-    finally:
-        asyncio.run_coroutine_threadsafe(endpoint.aclose(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 class TestPaperSetting:
